@@ -1,0 +1,207 @@
+"""The journal's alphabet: frozen facts, named in the past tense.
+
+Rules: an event holds what happened, never what to think of it; `at_ms` is service time, `wire_us` the process's
+monotonic time in microseconds. Number, boot and sandbox belong to the batch an event is kept in. Credentials are
+kept as keyed digests: equality can be seen, the value cannot. A new field goes to the end and has a default, so
+that an old journal can still be read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import orjson
+
+HeaderList = Iterable[tuple[bytes, bytes]]
+
+SECRET_HEADERS = frozenset(
+    {b"authorization", b"proxy-authorization", b"cookie", b"set-cookie", b"x-api-key", b"api-key", b"apikey"}
+)
+BODY_BYTES_KEPT = 4096  # of each body; enough to recognise it, little enough for a million exchanges
+
+
+class ExchangeEnded(NamedTuple):
+    """A request and its reply, as they went over the wire."""
+
+    at_ms: int
+    wire_us: int  # first byte of the request
+    digest: str  # of the scenario that answered
+    request_id: str
+    peer: str  # host:port
+    connection: int  # which connection of this process, 0 where the server cannot tell
+    turn: int  # the how-manieth exchange on it
+    body_us: int  # end of the request's body
+    reply_us: int  # just before the reply was handed over
+    ended_us: int  # last byte handed over, or the client gone
+    method: str
+    target: str  # as sent
+    headers: HeaderList
+    body: bytes
+    body_length: int
+    operation: str | None  # None where no operation matched
+    client: str | None
+    ordinal: int  # the how-manieth exchange of this operation
+    concurrent: int  # exchanges open in the sandbox when this one began, itself included
+    status: int
+    reply_headers: HeaderList
+    reply_body: bytes
+    reply_length: int
+    committed: bool
+    records: tuple[tuple[str, str, int], ...]  # kind, id and version of what was written
+    cursor: str | None  # the page token used
+    next_cursor: str | None  # the page token issued
+    items: tuple[str, ...]  # ids on the page
+    closed: str  # "" normal, or how it ended: client_gone
+    error: str | None  # the kind of refusal
+    nearest: tuple[str, ...] = ()  # what an unmatched request may have meant
+
+
+class TransitionApplied(NamedTuple):
+    """A record entered a state."""
+
+    at_ms: int  # the instant it happened at, which may be before it was looked at
+    wire_us: int
+    digest: str
+    record_kind: str
+    id: str
+    version: int
+    from_state: str | None  # None when created
+    to_state: str
+    cause: str  # created | after | signal:<name> | forced
+    due_ms: int | None  # when it was due, for the timed ones
+
+
+class RecordRemoved(NamedTuple):
+    """A record is gone."""
+
+    at_ms: int
+    wire_us: int
+    digest: str
+    record_kind: str
+    id: str
+    version: int
+    cause: str  # deleted | control
+
+
+class RecordChanged(NamedTuple):
+    """A record's fields changed without a change of state."""
+
+    at_ms: int
+    wire_us: int
+    digest: str
+    record_kind: str
+    id: str
+    version: int
+    cause: str  # updated | control
+
+
+class EventEmitted(NamedTuple):
+    """The service has something to tell the world."""
+
+    at_ms: int
+    wire_us: int
+    digest: str
+    event_id: str
+    type: str
+    record_kind: str
+    id: str
+    version: int
+    sequence: int  # orders the emissions of one record
+
+
+class ClockMoved(NamedTuple):
+    """The sandbox's clock was set, advanced, leapt or changed its pace."""
+
+    at_ms: int  # after the move
+    wire_us: int
+    from_ms: int
+    mode: str
+    rate: float
+    cause: str  # started | control | jump
+
+
+class ControlChanged(NamedTuple):
+    """Somebody changed the sandbox from outside the simulated service."""
+
+    at_ms: int
+    wire_us: int
+    what: str  # reset | scenario_loaded | record_put | record_moved | …
+    detail: str
+
+
+class BootStarted(NamedTuple):
+    """A process began to play this sandbox. Wire times of different boots are not comparable."""
+
+    at_ms: int
+    wire_us: int
+    boot: str
+    seed: int
+    digest: str
+
+
+Event = (
+    ExchangeEnded
+    | TransitionApplied
+    | RecordRemoved
+    | RecordChanged
+    | EventEmitted
+    | ClockMoved
+    | ControlChanged
+    | BootStarted
+)
+
+KINDS: dict[str, type[Event]] = {
+    "exchange": ExchangeEnded,
+    "transition": TransitionApplied,
+    "removal": RecordRemoved,
+    "change": RecordChanged,
+    "emission": EventEmitted,
+    "clock": ClockMoved,
+    "control": ControlChanged,
+    "boot": BootStarted,
+}
+NAMES = {made: name for name, made in KINDS.items()}
+
+
+def encode(events: Iterable[Event], key: bytes) -> bytes:
+    """Events as one JSON array of `[kind, field, …]`. `key` hides credentials (see `digest_of`)."""
+    return orjson.dumps([_row(event, key) for event in events])
+
+
+def decode(blob: bytes) -> list[Event]:
+    """What `encode` wrote, as events; headers come back as text pairs, bodies as text."""
+    return [KINDS[kind](*fields) for kind, *fields in orjson.loads(blob)]
+
+
+def as_dict(number: int, event: Event) -> dict[str, Any]:
+    """An event for people and tools, with its number in the journal and its kind."""
+    return {"number": number, "kind": NAMES[type(event)], **event._asdict()}
+
+
+def digest_of(value: bytes, key: bytes) -> str:
+    """A stand-in for a secret: the same for the same value and key, and no way back."""
+    return "digest:" + hashlib.blake2b(value, digest_size=12, key=key).hexdigest()
+
+
+def _row(event: Event, key: bytes) -> list[Any]:
+    if type(event) is ExchangeEnded:
+        event = event._replace(
+            headers=_headers(event.headers, key),  # type: ignore[arg-type]
+            reply_headers=_headers(event.reply_headers, key),  # type: ignore[arg-type]
+            body=_text(event.body),  # type: ignore[arg-type]
+            reply_body=_text(event.reply_body),  # type: ignore[arg-type]
+        )
+    return [NAMES[type(event)], *event]
+
+
+def _headers(headers: HeaderList, key: bytes) -> list[tuple[str, str]]:
+    return [
+        (name.decode("latin-1"), digest_of(value, key) if name.lower() in SECRET_HEADERS else value.decode("latin-1"))
+        for name, value in headers
+    ]
+
+
+def _text(body: bytes) -> str:
+    return body[:BODY_BYTES_KEPT].decode("utf-8", "replace")

@@ -1,0 +1,342 @@
+"""`operations:` which request is which, and what it does.
+
+Rules: an operation does one main thing (create, read, list, update, delete or signal), or none and only replies;
+`also` does more; the first variant whose `when` holds is taken; everything that can be is settled at load time.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from simulator.core.expressions import Names
+from simulator.core.pages import PAGE_FIELDS, PageModel, default_envelope
+from simulator.core.places import Place
+from simulator.core.replies import CompiledReply, ReplyModel, compile_reply
+from simulator.core.resources import Name, Resource, joined_names, record_names, request_names
+from simulator.core.routes import METHODS, parse_path
+from simulator.core.templates import Value, compile_condition, compile_text, compile_value
+
+VERBS = ("create", "read", "list", "update", "delete", "signal")
+STATUS = {"create": 201, "delete": 204}
+ALSO_MAX = 20
+
+
+def _as_pairs(value: Any) -> Any:
+    """`unique: [email, [account, name]]`: each alone or together."""
+    return [[each] if isinstance(each, str) else each for each in value] if isinstance(value, list) else value
+
+
+class VerbModel(BaseModel):
+    """What is done to a record: one verb and how its record is found."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    create: Name | None = Field(None, description="Create a record of this resource")
+    read: Name | None = Field(None, description="Show one record")
+    list: Name | None = Field(None, description="Show many, page by page")
+    update: Name | None = Field(None, description="Change fields: those in `set`, else those that read the body")
+    delete: Name | None = Field(None, description="Remove one record, or take its `deleted` row")
+    signal: str | None = Field(None, description="Send a signal, as `resource.signal`", examples=["job.cancel"])
+    id: str | None = Field(None, description="Which record; by default the last path parameter")
+    find: dict[Name, Any] = Field({}, description="Other records to bind by id; a missing one is not_found")
+    where: dict[str, Any] = Field({}, description="Fields the record must have; for a list, the filter")
+    set: dict[Name, Any] = Field({}, description="Fields to set")
+    when: Any = Field(None, description="Only where this expression holds")
+
+    @model_validator(mode="after")
+    def _one_verb(self) -> VerbModel:
+        given = [verb for verb in VERBS if getattr(self, verb) is not None]
+        if len(given) > 1:
+            raise ValueError(f"one thing at a time: {' and '.join(given)}; put what comes second under also")
+        if self.signal is not None and self.signal.count(".") != 1:
+            raise ValueError(f"signal is written resource.signal, such as job.cancel, not {self.signal!r}")
+        return self
+
+
+Verbs = list[VerbModel]
+Replies = list[ReplyModel]
+Groups = Annotated[list[list[Name]], BeforeValidator(_as_pairs, json_schema_input_type=list[Name | list[Name]])]
+
+
+class OrderModel(BaseModel):
+    """An order that the client may choose."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    by: str = Field(
+        description="A field, `-field` for descending, or an expression", examples=["{{ query.sort or '-total' }}"]
+    )
+    fields: list[str] = Field([], description="The fields a client may choose from")
+
+
+class OperationModel(VerbModel):
+    """One kind of request that the service answers."""
+
+    summary: str = Field("", description="For people")
+    unique: Groups = Field([], description="Fields, or groups of fields, that no two records may share")
+    order: str | OrderModel = Field("newest", description="newest, oldest, a field, or `-field`")
+    page: PageModel | None = Field(None, description="How a list is cut into pages")
+    etag: Literal[False, True, "required"] = Field(
+        False, description="Send ETag and honour If-Match and If-None-Match; `required` demands If-Match on writes"
+    )
+    also: Verbs = Field([], max_length=ALSO_MAX, description="What else is done, all or nothing")
+    reply: ReplyModel | None = Field(None, description="The reply; by default the record's view")
+    replies: Replies = Field([], description="A reply for each request in turn")
+    after_last: Literal["last", "again"] = Field("last", description="What follows the last of `replies`")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> OperationModel:
+        verb = verb_of(self)[0]
+        if self.reply is not None and self.replies:
+            raise ValueError("reply or replies, not both")
+        if verb is None and self.reply is None and not self.replies:
+            raise ValueError(f"an operation does something or replies: one of {', '.join(VERBS)}, reply or replies")
+        if verb is None and (self.set or self.id is not None or self.etag):
+            raise ValueError("set, id and etag need a record: one of create, read, update, delete or signal")
+        for key, needs in (("page", "list"), ("order", "list"), ("unique", "create")):
+            if key in self.model_fields_set and verb != needs:
+                raise ValueError(f"{key} goes with {needs}")
+        return self
+
+
+def _as_variants(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+Variants = Annotated[
+    list[OperationModel],
+    BeforeValidator(_as_variants, json_schema_input_type=OperationModel | list[OperationModel]),
+    Field(min_length=1),
+]
+Operations = dict[str, Variants]
+
+
+def verb_of(model: VerbModel) -> tuple[str | None, str | None]:
+    """The verb and the name of its resource."""
+    for verb in VERBS:
+        given = getattr(model, verb)
+        if given is not None:
+            return verb, given.split(".")[0] if verb == "signal" else given
+    return None, None
+
+
+class Step(NamedTuple):
+    """One compiled verb."""
+
+    verb: str | None
+    resource: Resource | None
+    signal: str
+    id: Value | None
+    find: tuple[tuple[str, Resource, Value], ...]
+    where: tuple[tuple[str, Value], ...]
+    set: tuple[tuple[str, Value], ...]
+    when: Value | None
+    place: str
+
+
+class Order(NamedTuple):
+    """A compiled order: the field's name with or without a minus, and what may be chosen."""
+
+    by: Value
+    fields: frozenset[str]
+
+
+class Variant(NamedTuple):
+    """One compiled way to answer an operation."""
+
+    step: Step
+    also: tuple[Step, ...]
+    order: Order | None
+    page: PageModel | None
+    counts: bool  # whether a list must say how many there are
+    etag: bool | str
+    unique: tuple[tuple[str, ...], ...]
+    replies: tuple[CompiledReply, ...]
+    again: bool
+    status: int
+    reads_body: bool
+
+
+class Operation(NamedTuple):
+    """A compiled operation: `METHOD /path` and its variants."""
+
+    name: str
+    method: str
+    path: str
+    params: tuple[str, ...]
+    variants: tuple[Variant, ...]
+
+
+def split_name(name: str, place: Place) -> tuple[str, str, tuple[str, ...]] | None:
+    """`POST /jobs/{id}` as method, path and parameters; complaints go to the place."""
+    method, _, path = name.partition(" ")
+    if method not in METHODS or method in ("HEAD", "OPTIONS") or not path:
+        place.complain(
+            f"{name!r} is no operation; write a method (GET, POST, PUT, PATCH, DELETE) and a path, such as 'GET /jobs/{{id}}'"
+            + ("; HEAD and OPTIONS are answered by themselves" if method in ("HEAD", "OPTIONS") else ""),
+            at_key=True,
+        )
+        return None
+    try:
+        segments = parse_path(path)
+    except ValueError as error:
+        place.complain(str(error), at_key=True)
+        return None
+    return method, path, tuple(parameter for segment in segments for parameter in segment.names)
+
+
+def compile_operation(
+    name: str, variants: list[OperationModel], place: Place, resources: dict[str, Resource]
+) -> Operation | None:
+    """An operation's expressions as closures; complaints go to the place."""
+    split = split_name(name, place)
+    if split is None:
+        return None
+    method, path, params = split
+    made = tuple(_variant(model, place / index, params, resources) for index, model in enumerate(variants))
+    for index, model in enumerate(variants[:-1]):
+        if model.when is None:
+            (place / (index + 1)).warn("this variant is never reached: the one before it has no `when`")
+    return Operation(name, method, path, params, made)
+
+
+def _variant(model: OperationModel, place: Place, params: tuple[str, ...], resources: dict[str, Resource]) -> Variant:
+    names = Names(
+        request_names(params).legal | {"records"}, {**request_names(params).fields, "records()": tuple(resources)}
+    )
+    names = names.plus(*model.find)
+    step = _step(model, place, names, params, resources)
+    inner = _inner_names(model, step, names, resources)
+    also = tuple(
+        _step(each, place / "also" / i, inner, params, resources, more=True) for i, each in enumerate(model.also)
+    )
+    if step.verb == "list":
+        inner = inner.plus(page=PAGE_FIELDS)
+    replies = _replies(model, place, inner)
+    values = [value for reply in replies for value in reply.values]
+    return Variant(
+        step=step,
+        also=also,
+        order=_order(model, place / "order", names, step.resource) if step.verb == "list" else None,
+        page=model.page,
+        counts=step.verb == "list" and _counts(model),
+        etag=model.etag,
+        unique=tuple(tuple(group) for group in model.unique),
+        replies=replies,
+        again=model.after_last == "again",
+        status=STATUS.get(step.verb or "", 200),
+        reads_body=any("body" in value.used for value in values),
+    )
+
+
+def _inner_names(model: OperationModel, step: Step, names: Names, resources: dict[str, Resource]) -> Names:
+    """What a reply may name: the request's names, and the record's where there is one."""
+    if step.resource is not None and step.verb != "list":
+        names = joined_names(names, record_names(step.resource.known, tuple(resources)))
+    return names.plus(*(target for also in model.also if (target := verb_of(also)[1])))
+
+
+def _replies(model: OperationModel, place: Place, names: Names) -> tuple[CompiledReply, ...]:
+    if model.replies:
+        return tuple(compile_reply(each, place / "replies" / i, names) for i, each in enumerate(model.replies))
+    given = model.reply or ReplyModel()
+    if model.list is not None and not given.model_fields_set & {"body", "text", "bytes"}:
+        given = ReplyModel(status=given.status, headers=given.headers, body=default_envelope(model.page))
+    return (compile_reply(given, place / "reply", names),)
+
+
+def _counts(model: OperationModel) -> bool:
+    """Whether anything in the reply asks how many there are in all."""
+    said = repr((model.reply, model.replies, default_envelope(model.page)))
+    return "page.total" in said or "page.pages" in said
+
+
+def _step(
+    model: VerbModel,
+    place: Place,
+    names: Names,
+    params: tuple[str, ...],
+    resources: dict[str, Resource],
+    more: bool = False,
+) -> Step:
+    verb, target = verb_of(model)
+    if more and verb in (None, "read", "list"):
+        place.complain("also does something: one of create, update, delete or signal")
+    resource = resources.get(target) if target else None
+    if target and resource is None:
+        (place / str(verb)).unknown("resource", target, resources)
+    signal = model.signal.split(".")[1] if model.signal else ""
+    if resource and signal and signal not in resource.signals:
+        (place / "signal").unknown(f"signal of {target}", signal, sorted(resource.signals))
+    names = names.plus(*model.find)
+    held = joined_names(names, record_names(resource.known, tuple(resources))) if resource and verb != "list" else names
+    return Step(
+        verb=verb,
+        resource=resource,
+        signal=signal,
+        id=_id(model, verb, place, names, params, more),
+        find=_find(model, place / "find", names, resources),
+        where=tuple(
+            (key, compile_value(each, _field(place / "where" / key, key, resource), names))
+            for key, each in model.where.items()
+        ),
+        set=tuple((key, compile_value(each, place / "set" / key, held)) for key, each in model.set.items()),
+        when=None if model.when is None else compile_condition(model.when, place / "when", names),
+        place=str(place),
+    )
+
+
+def _id(
+    model: VerbModel, verb: str | None, place: Place, names: Names, params: tuple[str, ...], more: bool
+) -> Value | None:
+    if verb in (None, "list"):
+        return None
+    if model.id is not None:
+        return compile_text(model.id, place / "id", names)
+    if verb == "create":
+        return None
+    if more or not params:
+        place.complain(
+            f'{verb} needs to know which record: id: "{{{{ … }}}}"' + ("" if more else ", or a path parameter")
+        )
+        return None
+    name = "id" if "id" in params else params[-1]
+    return compile_text(f"{{{{ params.{name} }}}}", place / "id", names)
+
+
+def _find(
+    model: VerbModel, place: Place, names: Names, resources: dict[str, Resource]
+) -> tuple[tuple[str, Resource, Value], ...]:
+    found = []
+    for name, given in model.find.items():
+        target, text = next(iter(given.items())) if isinstance(given, dict) and len(given) == 1 else (name, given)
+        if target not in resources:
+            (place / name).unknown("resource", target, resources, at_key=target == name)
+        elif not isinstance(text, str):
+            (place / name).complain(
+                f'{text!r} names no record; write an id, such as {name}: "{{{{ params.{name}_id }}}}"'
+            )
+        else:
+            found.append((name, resources[target], compile_text(text, place / name, names)))
+    return tuple(found)
+
+
+def _field(place: Place, name: str, resource: Resource | None) -> Place:
+    """The place of a field's value, after a look whether there is such a field."""
+    if resource is not None and name.split(".")[0] not in resource.known:
+        place.unknown(f"field of {resource.name}:", name, resource.known, at_key=True)
+    return place
+
+
+def _order(model: OperationModel, place: Place, names: Names, resource: Resource | None) -> Order | None:
+    if isinstance(model.order, str):
+        known = {"newest": "-ordinal", "oldest": "ordinal"}.get(model.order, model.order)
+        _field(place, known.lstrip("-"), resource)
+        return Order(compile_text(known, place, names), frozenset({known.lstrip("-")}))
+    for index, name in enumerate(model.order.fields):
+        _field(place / "fields" / index, name, resource)
+    by = compile_text(model.order.by, place / "by", names)
+    own = {str(by.of({})).lstrip("-")} if by.constant else set()
+    return Order(by, frozenset({*model.order.fields, *own}))

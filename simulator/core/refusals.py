@@ -1,0 +1,189 @@
+"""`errors:` how the service says no: one envelope for every error that the simulator itself makes.
+
+Rules: RFC 9457 unless the scenario says otherwise; each kind of refusal has a status and a code that the scenario
+may change; an `error:` anywhere in a scenario takes the same shape and uses the same envelope.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from simulator.core.expressions import Names, Scope
+from simulator.core.helpers import shown
+from simulator.core.omit import OMIT
+from simulator.core.places import Place
+from simulator.core.replies import HeaderLines, Reply, header_lines, json_bytes
+from simulator.core.templates import EVERYWHERE, Value, compile_text, compile_value
+
+PROBLEM_TYPE = b"application/problem+json"
+
+
+class Kind(NamedTuple):
+    """A kind of refusal: what is answered unless the scenario changes it."""
+
+    status: int
+    title: str
+
+
+KINDS = {
+    "invalid": Kind(400, "The request is not valid"),
+    "not_found": Kind(404, "There is no such thing"),
+    "no_operation": Kind(404, "No operation answers this path"),
+    "method_not_allowed": Kind(405, "No operation answers this method here"),
+    "wrong_state": Kind(409, "Not possible in this state"),
+    "conflict": Kind(409, "It exists already"),
+    "precondition_failed": Kind(412, "It has changed meanwhile"),
+    "too_large": Kind(413, "The body is too large"),
+    "unsupported_media_type": Kind(415, "The content type is not supported"),
+    "precondition_required": Kind(428, "A condition is required"),
+    "scenario_failed": Kind(500, "An expression of the scenario failed"),
+    "unavailable": Kind(503, "Not available at the moment"),
+}
+ERROR_FIELDS = ("kind", "status", "title", "code", "message", "detail", "type", "errors", "nearest", "request_id")
+
+
+class Refused(Exception):  # noqa: N818 - a reply, no failure
+    """The service says no: a kind, a sentence, members for the envelope, headers."""
+
+    def __init__(
+        self, kind: str, detail: str, members: dict[str, Any] | None = None, headers: HeaderLines = ()
+    ) -> None:
+        self.kind = kind
+        self.detail = detail
+        self.members = members or {}
+        self.headers = headers
+        super().__init__(detail)
+
+
+class ErrorModel(BaseModel):
+    """What one kind of refusal answers."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: int | None = Field(None, ge=400, le=599)
+    code: str | int | None = Field(None, description="The service's own code for this; the kind's name by default")
+    message: str | None = Field(None, description="The sentence; expressions may use `error.detail`")
+    headers: dict[str, str | int] = {}
+    details: dict[str, Any] = Field({}, description="Further members, `error.<name>` in the envelope")
+
+
+class ErrorsModel(BaseModel):
+    """The envelope of the service's errors, and what each kind answers."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    envelope: Any = Field("problem", description="`problem` (RFC 9457), or a body with `{{ error.… }}` in it")
+    content_type: str | None = Field(None, description="application/problem+json for problem, else application/json")
+    invalid: ErrorModel = ErrorModel()
+    not_found: ErrorModel = ErrorModel()
+    no_operation: ErrorModel = ErrorModel()
+    method_not_allowed: ErrorModel = ErrorModel()
+    wrong_state: ErrorModel = ErrorModel()
+    conflict: ErrorModel = ErrorModel()
+    precondition_failed: ErrorModel = ErrorModel()
+    too_large: ErrorModel = ErrorModel()
+    unsupported_media_type: ErrorModel = ErrorModel()
+    precondition_required: ErrorModel = ErrorModel()
+    scenario_failed: ErrorModel = ErrorModel()
+    unavailable: ErrorModel = ErrorModel()
+
+
+class CompiledError(NamedTuple):
+    """One kind, ready to be rendered."""
+
+    kind: str
+    status: int
+    code: str | int
+    message: Value | None
+    headers: tuple[tuple[bytes, Value], ...]
+    details: Value
+
+
+class Refusals:
+    """A service's way to say no."""
+
+    def __init__(
+        self, kinds: dict[str, CompiledError], envelope: Value | None, content_type: bytes, where: str
+    ) -> None:
+        self._kinds = kinds
+        self._envelope = envelope
+        self._content_type = content_type
+        self._where = where
+
+    def reply(self, refused: Refused, scope: Scope, request_id: str = "") -> Reply:
+        """The reply for a refusal, in the service's envelope."""
+        error = self._kinds[refused.kind]
+        shape = self._members(error, refused, scope, request_id)
+        body = _problem(shape) if self._envelope is None else self._envelope.of({**_values(scope), "error": shape})
+        headers = [(b"Content-Type", self._content_type), *refused.headers]
+        for name, value in error.headers:
+            headers.extend(header_lines(name, value.of({**_values(scope), "error": shape})))
+        return Reply(error.status, tuple(headers), json_bytes(body, self._where))
+
+    def _members(self, error: CompiledError, refused: Refused, scope: Scope, request_id: str) -> dict[str, Any]:
+        shape: dict[str, Any] = {
+            "kind": error.kind,
+            "status": error.status,
+            "title": KINDS[error.kind].title,
+            "code": error.code,
+            "detail": refused.detail,
+            "request_id": request_id,
+            **refused.members,
+        }
+        inner = {**_values(scope), "error": shape}
+        shape["message"] = refused.detail if error.message is None else shown(error.message.of(inner))
+        return {**shape, **error.details.of(inner)}
+
+
+def compile_errors(model: ErrorsModel, place: Place) -> Refusals:
+    """The `errors:` of a scenario; complaints go to the place."""
+    details = {name for kind in KINDS for name in getattr(model, kind).details}
+    names = EVERYWHERE.plus("request", error=(*ERROR_FIELDS, *sorted(details)))
+    kinds = {kind: _compile_kind(kind, getattr(model, kind), place / kind, names) for kind in KINDS}
+    if model.envelope == "problem":
+        return Refusals(kinds, None, (model.content_type or PROBLEM_TYPE.decode()).encode(), str(place))
+    if isinstance(model.envelope, str) and "{{" not in model.envelope:
+        (place / "envelope").unknown("envelope", model.envelope, ["problem"])
+    envelope = compile_value(model.envelope, place / "envelope", names)
+    return Refusals(kinds, envelope, (model.content_type or "application/json").encode(), str(place / "envelope"))
+
+
+def _compile_kind(kind: str, model: ErrorModel, place: Place, names: Names) -> CompiledError:
+    return CompiledError(
+        kind,
+        model.status or KINDS[kind].status,
+        kind if model.code is None else model.code,
+        None if model.message is None else compile_text(model.message, place / "message", names),
+        tuple(
+            (key.encode(), compile_value(value, place / "headers" / key, names)) for key, value in model.headers.items()
+        ),
+        compile_value(model.details, place / "details", names),
+    )
+
+
+def _problem(shape: dict[str, Any]) -> dict[str, Any]:
+    """RFC 9457: the standard members first, ours as extensions."""
+    hidden = ("kind", "status", "title", "detail", "message", "request_id")
+    extensions = {key: value for key, value in shape.items() if key not in hidden and value is not OMIT}
+    return {
+        "type": "about:blank",
+        "title": HTTPStatus(shape["status"]).phrase if shape["status"] in STATUSES else shape["title"],
+        "status": shape["status"],
+        "detail": shape["message"],
+        **extensions,
+    }
+
+
+STATUSES = frozenset(int(status) for status in HTTPStatus)
+
+
+def _values(scope: Scope) -> dict[str, Any]:
+    """What envelopes may use beside `error`; asked by name, since a scope makes values only when asked."""
+    return {name: scope[name] for name in ("now", "base_url", "chance", "request") if _has(scope, name)}
+
+
+def _has(scope: Scope, name: str) -> bool:
+    return name in scope or hasattr(scope, "makers")
