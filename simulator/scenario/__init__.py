@@ -1,0 +1,1 @@
+"""Scenario files: text in, a checked and compiled service out."""

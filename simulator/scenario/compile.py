@@ -1,0 +1,79 @@
+"""A scenario's model as a running service: names checked across its parts, expressions turned into closures."""
+
+from __future__ import annotations
+
+import graphlib
+
+from simulator.core.operations import Operation, VerbModel, compile_operation, verb_of
+from simulator.core.places import Place
+from simulator.core.refusals import compile_errors
+from simulator.core.resources import Resource, compile_resource
+from simulator.core.service import Service
+from simulator.scenario.document import Scenario
+
+
+def compile_scenario(scenario: Scenario, place: Place, digest: str, seed: int, mount: str = "/") -> Service:
+    """The service; complaints go to the place, and with any of them the service is not to be used."""
+    kinds = tuple(scenario.resources)
+    more = _fields_set(scenario)
+    resources = {
+        name: compile_resource(name, model, scenario.scenario, place / "resources" / name, kinds, more.get(name, ()))
+        for name, model in scenario.resources.items()
+    }
+    _no_view_rings(resources, place / "resources")
+    operations: list[Operation] = []
+    for name, variants in scenario.operations.items():
+        made = compile_operation(name, variants, place / "operations" / name, resources)
+        operations.extend([made] if made else [])
+    _unique_fields(scenario, resources, place)
+    return Service(
+        name=scenario.scenario,
+        summary=scenario.summary,
+        digest=digest,
+        seed=seed,
+        prefix=(scenario.mount or mount).rstrip("/") + scenario.base_path.rstrip("/"),
+        clock=scenario.clock,
+        resources=resources,
+        operations=tuple(operations),
+        refusals=compile_errors(scenario.errors, place / "errors"),
+    )
+
+
+def _steps(scenario: Scenario) -> list[VerbModel]:
+    variants = [variant for variants in scenario.operations.values() for variant in variants]
+    return [step for variant in variants for step in (variant, *variant.also)]
+
+
+def _fields_set(scenario: Scenario) -> dict[str, tuple[str, ...]]:
+    """Fields that operations set on records, by resource."""
+    fields: dict[str, list[str]] = {}
+    for step in _steps(scenario):
+        target = verb_of(step)[1]
+        if target is not None:
+            fields.setdefault(target, []).extend(step.set)
+    return {name: tuple(names) for name, names in fields.items()}
+
+
+def _no_view_rings(resources: dict[str, Resource], place: Place) -> None:
+    graph = {
+        name: [kind for kind, _ in resource.view.scans] if resource.view.views else []
+        for name, resource in resources.items()
+    }
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        ring = list(reversed(error.args[1]))
+        (place / ring[0] / "view").complain(
+            f"views contain each other in a ring: {' → '.join(ring)}; show an id in one of them"
+        )
+
+
+def _unique_fields(scenario: Scenario, resources: dict[str, Resource], place: Place) -> None:
+    for name, variants in scenario.operations.items():
+        for index, variant in enumerate(variants):
+            resource = resources.get(variant.create or "")
+            for group, fields in enumerate(variant.unique if resource else ()):
+                for field in fields:
+                    if resource is not None and field not in resource.known:
+                        spot = place / "operations" / name / index / "unique" / group
+                        spot.unknown(f"field of {resource.name}:", field, resource.known)

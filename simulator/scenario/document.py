@@ -1,0 +1,31 @@
+"""The whole scenario as one model; its parts are the models of core/, one for each key."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from simulator.core.clock import ClockSettings
+from simulator.core.operations import Operations
+from simulator.core.refusals import ErrorsModel
+from simulator.core.resources import Name, ResourceModel
+
+Prefix = Annotated[str, StringConstraints(pattern=r"^(/|(/[A-Za-z0-9._~-]+)+)?$")]
+SEED_MAX = 2**63 - 1
+
+
+class Scenario(BaseModel):
+    """One YAML file: a service and how it behaves."""
+
+    model_config = ConfigDict(extra="forbid", title="simulator scenario")
+
+    scenario: Name = Field(description="The service's name")
+    summary: str = Field("", description="For people")
+    seed: int | None = Field(None, ge=0, le=SEED_MAX, description="Decides every draw; without it a new one each start")
+    base_path: Prefix = Field("", description="Before every path below", examples=["/v3"])
+    mount: Prefix | None = Field(None, description="Where in the server; / for one file, /<scenario> for several")
+    clock: ClockSettings | None = Field(None, description="How the service's clock runs")
+    errors: ErrorsModel = Field(default_factory=ErrorsModel, description="How the service says no")
+    resources: dict[Name, ResourceModel] = Field({}, description="The kinds of things the service keeps")
+    operations: Operations = Field({}, description="What requests do, by `METHOD /path`")

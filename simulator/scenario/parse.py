@@ -1,0 +1,84 @@
+"""Scenario text in, a checked draft out; a draft becomes a service where the server says.
+
+Rules: all problems are found in one go and stand in the file's order; a draft has no problems, perhaps warnings.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, NamedTuple
+
+import orjson
+from pydantic import ValidationError
+
+from simulator.core.places import Marks, Place
+from simulator.core.service import Service
+from simulator.errors import Complaint, ScenarioError
+from simulator.scenario.compile import compile_scenario
+from simulator.scenario.compose import Document, Reader, load, load_data, load_text
+from simulator.scenario.document import Scenario
+from simulator.scenario.lint import lint
+from simulator.scenario.shape import complain_of
+
+
+class Draft(NamedTuple):
+    """A scenario without problems, not yet given its seed and its place in the server."""
+
+    scenario: Scenario
+    data: dict[str, Any]  # the document, with all that it extends and includes
+    marks: Marks
+    digest: str
+    warnings: tuple[Complaint, ...]
+
+    @property
+    def name(self) -> str:
+        """The scenario's name."""
+        return self.scenario.scenario
+
+
+def parse(name: str, reader: Reader) -> Draft:
+    """The scenario in a file. Raises ScenarioError with every problem in it."""
+    complaints: list[Complaint] = []
+    return _loaded(load(name, reader, complaints), complaints)
+
+
+def parse_text(text: str, name: str) -> Draft:
+    """The scenario in a text that came without a file, so it is whole. Raises ScenarioError."""
+    complaints: list[Complaint] = []
+    return _loaded(load_text(text, name, complaints), complaints)
+
+
+def parse_data(data: Any, name: str) -> Draft:
+    """The scenario in a document that is data already. Raises ScenarioError."""
+    complaints: list[Complaint] = []
+    return _loaded(load_data(data, name, complaints), complaints)
+
+
+def service_of(draft: Draft, seed: int, mount: str = "/") -> Service:
+    """The service that a draft describes."""
+    return compile_scenario(draft.scenario, Place(draft.marks, []), draft.digest, seed, mount)
+
+
+def _loaded(document: Document | None, complaints: list[Complaint]) -> Draft:
+    if document is None or complaints:
+        raise ScenarioError(_sorted(complaints))
+    return _draft(*document, complaints)
+
+
+def _draft(data: dict[str, Any], marks: Marks, complaints: list[Complaint]) -> Draft:
+    place = Place(marks, complaints)
+    try:
+        scenario = Scenario.model_validate(data)
+    except ValidationError as error:
+        complain_of(error, place, Scenario)
+        raise ScenarioError(_sorted(complaints)) from None
+    digest = hashlib.blake2b(orjson.dumps(data, option=orjson.OPT_SORT_KEYS), digest_size=8).hexdigest()
+    service = compile_scenario(scenario, place, digest, 0)
+    if any(not complaint.warning for complaint in complaints):
+        raise ScenarioError(_sorted(complaints))
+    lint(service, place)
+    return Draft(scenario, data, marks, digest, tuple(_sorted(complaints)))
+
+
+def _sorted(complaints: list[Complaint]) -> list[Complaint]:
+    return sorted(dict.fromkeys(complaints))
