@@ -1,0 +1,1 @@
+"""The command line: reads files, calls rooms, chooses exit codes."""

@@ -1,0 +1,54 @@
+"""What `serve` says when it is up: address, seed, store, clock, and a line to try."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from simulator.server.app import App
+    from simulator.settings import Settings
+
+
+def show(app: App, settings: Settings, address: tuple[Any, ...]) -> None:
+    """Print it."""
+    for line in lines(app, settings, address):
+        click.echo(line)
+
+
+def lines(app: App, settings: Settings, address: tuple[Any, ...]) -> list[str]:
+    """The lines of the banner."""
+    base = settings.public_url or url(str(address[0]), int(address[1]))
+    sandbox = app.sandboxes.default
+    said = []
+    for name, service in sandbox.engine.services.items():
+        said.append(f"{name:<10} {base}{service.prefix or '/'}   {len(service.operations)} operations, seed {service.seed}")
+    store = app.sandboxes.store
+    kept = "acknowledged is on disk" if store.waits else "forgotten when it stops"
+    said.append(f"{'store':<10} {store.url} ({kept})")
+    said.append(f"{'clock':<10} {sandbox.clock.mode}" + (f" × {sandbox.clock.rate:g}" if sandbox.clock.mode == "scaled" else ""))
+    said.append(f"{'control':<10} {base}/_simulator")
+    return [*said, f"{'try':<10} {example(app, base)}"]
+
+
+def example(app: App, base: str) -> str:
+    """A curl line for the first operation that makes something, else for the first."""
+    services = app.sandboxes.default.engine.services.values()
+    found = [(service, operation) for service in services for operation in service.operations]
+    if not found:
+        return f"curl {base}/_simulator/health"
+    service, operation = next((pair for pair in found if pair[1].method == "POST" and not pair[1].params), found[0])
+    where = f"{base}{service.prefix}{operation.path}"
+    if operation.method == "GET":
+        return f"curl '{where}'" if "{" in where else f"curl {where}"
+    resource = operation.variants[0].step.resource
+    fields = [name for name, _ in resource.body_fields] if resource else []
+    body = "{" + ", ".join(f'"{name}": "…"' for name in fields[:1]) + "}"
+    return f"curl -X {operation.method} {where} -H 'Content-Type: application/json' -d '{body}'"
+
+
+def url(host: str, port: int) -> str:
+    """An address that a client on this machine can use."""
+    shown = {"0.0.0.0": "localhost", "::": "localhost", "127.0.0.1": "localhost"}.get(host, host)  # noqa: S104
+    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"

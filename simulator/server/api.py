@@ -1,0 +1,341 @@
+"""The data plane: the simulated service itself, as a bare ASGI callable.
+
+Rules: match, read, decide (pure), commit, answer, journal; no framework objects on this path; whatever goes wrong,
+the client gets a reply in the service's own words and never a traceback.
+"""
+
+from __future__ import annotations
+
+import gzip
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from simulator.core.bodies import BadBody, inflate
+from simulator.core.clock import http_date
+from simulator.core.engine import Decision, Target
+from simulator.core.events import BODY_BYTES_KEPT, ExchangeEnded
+from simulator.core.records import Changes
+from simulator.core.refusals import Refused
+from simulator.core.replies import BODYLESS, HeaderLines, Reply
+from simulator.core.requests import Request
+from simulator.core.routes import Match
+from simulator.errors import StoreError
+from simulator.server.logs import ExchangeLog, Line
+from simulator.server.sandboxes import Sandbox, Unmatched
+from simulator.server.timekeeper import Machine
+from simulator.settings import Settings
+from simulator.stores.base import View
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+COMPRESS_FROM = 1024  # bytes; smaller bodies gain nothing
+PATH_LOGGED_MAX = 300
+TARGET_KEPT_MAX = 8192
+COUNT_EXCHANGE = (("exchanges", 1),)
+LOG = logging.getLogger("simulator")
+
+
+class ClientGone(Exception):  # noqa: N818 - the end of an exchange, no failure
+    """The client went away before its request was whole."""
+
+
+class Exchange:
+    """One request while it is answered."""
+
+    __slots__ = (
+        "body",
+        "body_us",
+        "decision",
+        "match",
+        "method",
+        "nearest",
+        "path",
+        "request_id",
+        "sandbox",
+        "scope",
+        "view",
+        "wire_us",
+    )
+
+    def __init__(self, sandbox: Sandbox, scope: Scope, path: str, wire_us: int) -> None:
+        self.sandbox = sandbox
+        self.scope = scope
+        self.method: str = scope["method"]
+        self.path = path
+        self.wire_us = wire_us
+        self.body = b""
+        self.body_us = wire_us
+        self.request_id = ""
+        self.match: Match[Target] | None = None
+        self.decision: Decision | None = None
+        self.view: View | None = None
+        self.nearest: tuple[str, ...] = ()
+
+
+class DataPlane:
+    """Answers the requests of every sandbox."""
+
+    def __init__(self, settings: Settings, machine: Machine, log: ExchangeLog) -> None:
+        self._settings = settings
+        self._machine = machine
+        self._log = log
+
+    async def __call__(self, sandbox: Sandbox, scope: Scope, receive: Receive, send: Send, path: str) -> None:
+        """Answer one request; `path` is the raw path behind the sandbox's prefix."""
+        exchange = Exchange(sandbox, scope, path, self._machine.wire_us())
+        sandbox.open += 1
+        sandbox.exchanges += 1
+        exchange.request_id = f"req_{sandbox.exchanges:08x}"
+        concurrent = sandbox.open
+        try:
+            reply = await self._reply(exchange, receive)
+            reply_us = self._machine.wire_us()
+            await self._send(exchange, reply, send)
+            self._journal(exchange, reply, reply_us, concurrent)
+        except ClientGone:
+            self._journal(exchange, None, self._machine.wire_us(), concurrent)
+        finally:
+            sandbox.open -= 1
+            sandbox.pulse.busy_ms = sandbox.used_ms = self._machine.wall_ms()
+
+    async def _reply(self, exchange: Exchange, receive: Receive) -> Reply:
+        """The reply, whatever happens."""
+        engine, method = exchange.sandbox.engine, exchange.method
+        exchange.match = match = engine.match(method, exchange.path)
+        try:
+            if match is None:
+                return await self._unmatched(exchange)
+            await self._read(exchange, receive)
+            return await self._answer(exchange, match)
+        except (Refused, BadBody) as error:
+            return await self._refuse(
+                exchange, error if isinstance(error, Refused) else Refused(error.kind, str(error))
+            )
+        except StoreError as error:
+            LOG.error("%s %s: %s", method, exchange.path[:PATH_LOGGED_MAX], error)
+            return await self._refuse(exchange, Refused("unavailable", f"The simulator cannot keep this now: {error}"))
+        except ClientGone:
+            raise
+        except Exception:
+            LOG.exception("%s %s failed inside the simulator", method, exchange.path[:PATH_LOGGED_MAX])
+            return await self._refuse(exchange, Refused("scenario_failed", "The simulator failed; its log says where."))
+
+    async def _answer(self, exchange: Exchange, match: Match[Target]) -> Reply:
+        sandbox = exchange.sandbox
+        request = self._request(exchange, match.params)
+        now_ms, wire_us = sandbox.now_ms(), exchange.wire_us
+        engine, target = sandbox.engine, match.target
+        exchange.decision, exchange.view = decision, view = await sandbox.decide(
+            lambda look: engine.answer(target, request, look, now_ms, wire_us), _changes, now_ms
+        )
+        if decision.template_error is not None:
+            LOG.error("%s: %s", target.operation.name, decision.template_error)
+        if sandbox.waits:
+            await sandbox.space.kept(view)
+        return decision.reply
+
+    async def _unmatched(self, exchange: Exchange) -> Reply:
+        """OPTIONS, a browser's preflight, or a request that nothing answers."""
+        sandbox = exchange.sandbox
+        if exchange.method == "OPTIONS":
+            methods = sandbox.engine.methods(exchange.path)
+            if methods:
+                return Reply(
+                    204, ((b"Allow", ", ".join([*methods, "OPTIONS"]).encode()), *self._preflight(exchange)), b""
+                )
+        request = self._request(exchange, {})
+        now_ms = sandbox.now_ms()
+        (decision, nearest), _ = await sandbox.decide(
+            lambda look: sandbox.engine.no_operation(exchange.method, exchange.path, request, look, now_ms),
+            lambda made: Changes(adds=COUNT_EXCHANGE),
+            now_ms,
+        )
+        exchange.decision, exchange.nearest = decision, tuple(nearest)
+        target = _target(exchange.scope)
+        sandbox.unmatched.append(Unmatched(now_ms, exchange.method, target, decision.reply.status, exchange.nearest))
+        return decision.reply
+
+    async def _refuse(self, exchange: Exchange, refused: Refused) -> Reply:
+        sandbox, match = exchange.sandbox, exchange.match
+        service = match.target if match else None
+        if service is None:
+            return Reply(500, (), b"")
+        request = self._request(exchange, match.params if match else {})
+        request.raw = b""
+        view = sandbox.space.view()
+        reply = sandbox.engine.refuse(service, refused, request, view, sandbox.now_ms())
+        exchange.decision = Decision(reply, Changes(), 0, refused.kind)
+        return reply
+
+    def _request(self, exchange: Exchange, params: dict[str, str]) -> Request:
+        scope = exchange.scope
+        return Request(
+            exchange.method,
+            exchange.path,
+            scope["query_string"],
+            scope["headers"],
+            exchange.body,
+            self._base(exchange),
+            exchange.request_id,
+            params,
+        )
+
+    def _base(self, exchange: Exchange) -> str:
+        """Where the service stands for this client: --public-url, else the Host it asked."""
+        base = self._settings.public_url
+        if base is None:
+            scope = exchange.scope
+            host = next((value for name, value in scope["headers"] if name == b"host"), None)
+            base = f"{scope['scheme']}://{host.decode('latin-1')}" if host else _server(scope)
+        return base + exchange.sandbox.prefix
+
+    async def _read(self, exchange: Exchange, receive: Receive) -> None:
+        """The whole body, unpacked. Raises Refused, BadBody or ClientGone."""
+        length = encoding = chunked = None
+        for name, value in exchange.scope["headers"]:
+            if name == b"content-length":
+                length = value
+            elif name == b"content-encoding":
+                encoding = value
+            elif name == b"transfer-encoding":
+                chunked = value
+        if chunked is None and (length is None or length == b"0"):
+            return
+        most = self._settings.body_max_bytes
+        if length is not None and length.isdigit() and int(length) > most:
+            raise Refused("too_large", f"The body has {int(length)} bytes; {most} is the most.")
+        exchange.body = await _read_all(receive, most)
+        exchange.body_us = self._machine.wire_us()
+        if encoding is not None:
+            exchange.body = inflate(encoding.decode("latin-1"), exchange.body, most)
+
+    async def _send(self, exchange: Exchange, reply: Reply, send: Send) -> None:
+        headers = [*reply.headers, (b"Date", http_date(exchange.sandbox.now_ms() // 1000).encode())]
+        body = reply.body
+        if self._settings.cors:
+            headers += ((b"Access-Control-Allow-Origin", b"*"), (b"Access-Control-Expose-Headers", b"*"))
+        if self._settings.compress and len(body) >= COMPRESS_FROM and _accepts_gzip(exchange.scope):
+            body = gzip.compress(body, 5, mtime=0)
+            headers += ((b"Content-Encoding", b"gzip"), (b"Vary", b"Accept-Encoding"))
+        if reply.status not in BODYLESS:
+            headers.append((b"Content-Length", b"%d" % len(body)))
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if exchange.method == "HEAD" else body})
+
+    def _preflight(self, exchange: Exchange) -> HeaderLines:
+        """The answer to a browser that asks before it calls (Fetch, CORS protocol)."""
+        if not self._settings.cors:
+            return ()
+        asked = next((v for k, v in exchange.scope["headers"] if k == b"access-control-request-headers"), b"*")
+        methods = ", ".join(exchange.sandbox.engine.methods(exchange.path)).encode()
+        return (
+            (b"Access-Control-Allow-Methods", methods),
+            (b"Access-Control-Allow-Headers", asked),
+            (b"Access-Control-Max-Age", b"600"),
+        )
+
+    def _journal(self, exchange: Exchange, reply: Reply | None, reply_us: int, concurrent: int) -> None:
+        """Write down what happened, in the journal and in the log."""
+        sandbox, decision, scope = exchange.sandbox, exchange.decision, exchange.scope
+        match = exchange.match
+        operation = match.target.operation.name if match else None
+        puts = decision.changes.puts if decision else ()
+        ended_us = self._machine.wire_us()
+        now_ms = sandbox.now_ms()
+        peer = scope.get("client") or ("", 0)
+        sandbox.space.note(
+            ExchangeEnded(
+                now_ms,
+                exchange.wire_us,
+                match.target.service.digest if match else "",
+                exchange.request_id,
+                f"{peer[0]}:{peer[1]}",
+                0,
+                0,
+                exchange.body_us,
+                reply_us,
+                ended_us,
+                exchange.method,
+                _target(scope),
+                scope["headers"],
+                exchange.body[:BODY_BYTES_KEPT],
+                len(exchange.body),
+                operation,
+                None,
+                decision.ordinal if decision else 0,
+                concurrent,
+                reply.status if reply else 0,
+                reply.headers if reply else (),
+                reply.body[:BODY_BYTES_KEPT] if reply else b"",
+                len(reply.body) if reply else 0,
+                bool(puts),
+                tuple((record.kind, record.id, record.version) for record in puts),
+                decision.cursor if decision else None,
+                decision.next_cursor if decision else None,
+                decision.items if decision else (),
+                "" if reply else "client_gone",
+                decision.error if decision else None,
+                exchange.nearest,
+            )
+        )
+        self._log.add(
+            Line(
+                now_ms,
+                exchange.request_id,
+                sandbox.id,
+                operation,
+                exchange.method,
+                exchange.path[:PATH_LOGGED_MAX],
+                reply.status if reply else 0,
+                ended_us - exchange.wire_us,
+                decision.error if decision else "client_gone",
+            )
+        )
+
+
+def _changes(decision: Decision) -> Changes:
+    changes = decision.changes
+    return changes._replace(adds=changes.adds + COUNT_EXCHANGE)
+
+
+async def _read_all(receive: Receive, most: int) -> bytes:
+    """The body, as long as it stays within its bound."""
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if message["type"] == "http.disconnect":
+        raise ClientGone
+    if not message.get("more_body"):
+        if len(body) > most:
+            raise Refused("too_large", f"The body is larger than {most} bytes.")
+        return body
+    parts = [body]
+    size = len(body)
+    while message.get("more_body"):
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > most:
+            raise Refused("too_large", f"The body is larger than {most} bytes.")
+    return b"".join(parts)
+
+
+def _target(scope: Scope) -> str:
+    """The request's target as it was sent, cut where it is absurd."""
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    query: bytes = scope["query_string"]
+    return (raw + b"?" + query if query else raw)[:TARGET_KEPT_MAX].decode("latin-1")
+
+
+def _server(scope: Scope) -> str:
+    host, port = scope.get("server") or ("localhost", None)
+    return f"{scope['scheme']}://{host}" + (f":{port}" if port else "")
+
+
+def _accepts_gzip(scope: Scope) -> bool:
+    return any(name == b"accept-encoding" and b"gzip" in value for name, value in scope["headers"])

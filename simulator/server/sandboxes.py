@@ -1,0 +1,352 @@
+"""Sandboxes: running, isolated copies of the loaded scenarios.
+
+Rules: a sandbox has its own records, clock, seed and journal; they share compiled scenarios; `default` always
+exists; one that nobody has used for a while is deleted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+from simulator.core.clock import Clock, ClockSettings, pace, parse_clock, started
+from simulator.core.engine import Engine
+from simulator.core.events import BootStarted, ClockMoved, ControlChanged
+from simulator.core.records import Changes, Entry, NotLoaded, Record, Scan
+from simulator.core.resources import ONLY_STATE, ResourceModel
+from simulator.core.states import Behind
+from simulator.errors import OperatorError, StoreError
+from simulator.scenario.parse import Draft, parse_data, service_of
+from simulator.server.timekeeper import Machine, Pulse, restored, saved
+from simulator.settings import SANDBOXES_MAX, Settings
+from simulator.stores.base import Space, Store, View
+
+TRIES = 8  # to commit, when others write the same records
+ROUNDS_MAX = 2000  # of fetching what a decision wants to see; a list of a thousand views stays far below
+UNMATCHED_KEPT = 100
+HOLD_MS_MAX = 600_000.0
+LOG = logging.getLogger("simulator")
+
+T = TypeVar("T")
+
+
+class Unmatched(NamedTuple):
+    """A request that met no operation."""
+
+    at_ms: int
+    method: str
+    target: str
+    status: int
+    nearest: tuple[str, ...]
+
+
+class Sandbox:
+    """One running copy."""
+
+    def __init__(self, id_: str, space: Space, machine: Machine, settings: Settings, waits: bool) -> None:
+        self.id = id_
+        self.space = space
+        self.waits = waits
+        self.machine = machine
+        self.engine = Engine([])
+        self.drafts: dict[str, Draft] = {}
+        self.seed: int | None = None  # overrides the scenarios' own
+        self.clock = Clock("real", 1.0, 0, 0.0)
+        self.clock_settings: ClockSettings | None = None  # what it began with, for reset
+        self.open = 0  # exchanges under way
+        self.exchanges = space.view().count("exchanges")
+        self.unmatched: deque[Unmatched] = deque(maxlen=UNMATCHED_KEPT)
+        self.used_ms = machine.wall_ms()
+        self.pulse = Pulse(self, machine, settings.jump_idle_ms)
+        self._holds: dict[str, float] = {}
+        self._remembered: dict[str, Entry] = {}
+
+    @property
+    def prefix(self) -> str:
+        """Where it stands in the server."""
+        return "" if self.id == "default" else f"/_sandbox/{self.id}"
+
+    def now_ms(self) -> int:
+        """Service time."""
+        return self.clock.now_ms(self.machine.wall_ms())
+
+    def play(self, drafts: list[Draft], seed: int | None) -> None:
+        """Play these scenarios from now on. Open exchanges finish with what they began with."""
+        several = len(drafts) > 1
+        self.drafts = {draft.name: draft for draft in drafts}
+        self.seed = seed
+        spare = self.machine.seed()
+        services = []
+        for draft in drafts:
+            own = draft.scenario.seed if seed is None else seed
+            services.append(service_of(draft, spare if own is None else own, f"/{draft.name}" if several else "/"))
+        self.engine = Engine(services)
+        self.space.declare({kind: fields for service in services for kind, fields in service.scanned().items()})
+
+    def seeds(self) -> dict[str, int]:
+        """The seed that each scenario plays with."""
+        return {name: service.seed for name, service in self.engine.services.items()}
+
+    async def decide(self, decide: Callable[[View], T], changes: Callable[[T], Changes], now_ms: int) -> tuple[T, View]:
+        """Decide, fetching what the decision wants to see, and commit it. Raises StoreError."""
+        for _ in range(TRIES):
+            view = self.space.view()
+            decision = await self.seen(decide, view, now_ms)
+            if await self.space.commit(changes(decision), view):
+                self.pulse.arm()
+                return decision, view
+        raise StoreError("too many others write the same records; try again")
+
+    async def seen(self, decide: Callable[[View], T], view: View, now_ms: int, *, settling: bool = False) -> T:
+        """Decide once everything it wants to see is there."""
+        for _ in range(ROUNDS_MAX):
+            try:
+                return decide(view)
+            except NotLoaded as missing:
+                if not settling and any(isinstance(need, Scan) for need in missing.needs):
+                    await self.pulse.settle(now_ms)
+                for need in missing.needs:
+                    await self.space.load(need, view)
+            except Behind:
+                await self.pulse.settle(now_ms)
+        raise StoreError(f"a decision wanted to see more than {ROUNDS_MAX} things")
+
+    async def wake(self, record: Record, now_ms: int) -> None:
+        """Run one record's moment."""
+        for _ in range(TRIES):
+            view = self.space.view()
+            wire_us = self.machine.wire_us()
+            changes = await self.seen(
+                lambda look: self.engine.wake(record, look, now_ms, wire_us), view, now_ms, settling=True
+            )
+            if await self.space.commit(changes, view):
+                return
+            current = view.record(record.kind, record.id)
+            if current is None or current.due_ms != record.due_ms:
+                return  # somebody else has moved it meanwhile
+            record = current
+
+    async def write(self, changes: Changes) -> None:
+        """Write what needs no decision."""
+        view = self.space.view()
+        await self.space.commit(changes, view)
+        await self.space.kept(view)
+        self.pulse.arm()
+
+    async def save_clock(self) -> None:
+        """Keep the clock, so that a restart goes on from here."""
+        await self.write(Changes(entries=(saved(self.clock),)))
+
+    async def remember(self, entry: Entry) -> None:
+        """Keep what a restart needs, and a reset does not forget."""
+        self._remembered[entry.key] = entry
+        await self.write(Changes(entries=(entry,)))
+
+    def note(self, what: str, detail: str) -> None:
+        """Journal a change that came from outside the simulated service."""
+        self.space.note(ControlChanged(self.now_ms(), self.machine.wire_us(), what, detail))
+
+    def hold(self, for_ms: float, lease: str | None = None) -> str:
+        """Keep a jumping clock from leaping for a while. Renews the lease where one is given."""
+        name = lease or self.machine.name()
+        self._holds[name] = self.machine.wall_ms() + min(for_ms, HOLD_MS_MAX)
+        return name
+
+    def release(self, lease: str) -> bool:
+        """Let it leap again."""
+        return self._holds.pop(lease, None) is not None
+
+    def held(self, wall_ms: float) -> list[str]:
+        """The leases that have not run out."""
+        self._holds = {name: until for name, until in self._holds.items() if until > wall_ms}
+        return list(self._holds)
+
+    async def replace(self, draft: Draft) -> None:
+        """Play another version of a scenario, or one more, and keep the records. Raises OperatorError."""
+        drafts = [draft if each.name == draft.name else each for each in self.drafts.values()]
+        if draft.name not in self.drafts:
+            drafts.append(draft)
+        await self.reload(drafts)
+
+    async def reload(self, drafts: list[Draft]) -> None:
+        """Play these scenarios and keep the records. Raises OperatorError where records sit in states that are gone."""
+        await self._states_stay(drafts)
+        self.play(drafts, self.seed)
+        self.note("scenario_loaded", ", ".join(f"{draft.name} {draft.digest}" for draft in drafts))
+        self.pulse.arm()
+
+    async def _states_stay(self, drafts: list[Draft]) -> None:
+        new = {f"{d.name}.{name}": states_of(model) for d in drafts for name, model in d.scenario.resources.items()}
+        for service in self.engine.services.values():
+            for resource in service.resources.values():
+                for state in resource.states:
+                    if state not in new.get(resource.kind, ()) and await self._any_in(resource.kind, state):
+                        raise OperatorError(
+                            f"records of {resource.kind} are in state {state!r}, which the new scenario has not; "
+                            "keep the state, move or delete the records, or reset",
+                            409,
+                        )
+
+    async def _any_in(self, kind: str, state: str) -> bool:
+        scan = Scan(kind, (("state", state),), most=1)
+        found = await self.seen(lambda look: look.scan(scan), self.space.view(), self.now_ms())
+        return bool(found.records)
+
+    async def begin(self, clock: ClockSettings | None) -> None:
+        """Start the clock, or take it up where it was kept, and journal the boot."""
+        view = self.space.view()
+        kept = restored(await self.seen(lambda look: look.entry("clock"), view, 0))
+        wall_ms = self.machine.wall_ms()
+        settings = clock or next((d.scenario.clock for d in self.drafts.values() if d.scenario.clock), ClockSettings())
+        self.clock_settings = settings
+        self.clock = started(settings, wall_ms)
+        if kept is not None:
+            rate = pace(settings.mode, settings.rate)
+            self.clock = (
+                kept if (kept.mode, kept.rate) == (settings.mode, rate) else kept.paced(settings.mode, rate, wall_ms)
+            )
+        digest = "+".join(draft.digest for draft in self.drafts.values())
+        seed = next(iter(self.seeds().values()), 0)
+        wire_us = self.machine.wire_us()
+        self.space.note(BootStarted(self.now_ms(), wire_us, self.machine.boot, seed, digest))
+        self.space.note(ClockMoved(self.now_ms(), wire_us, self.now_ms(), self.clock.mode, self.clock.rate, "started"))
+        if settings.mode != "real":
+            await self.save_clock()
+        self.pulse.arm()
+
+    async def reset(self) -> None:
+        """As it was in the beginning: no records, no journal, the clock at its start."""
+        async with self.pulse.paused():
+            await self.space.reset()
+            self.unmatched.clear()
+            self.exchanges = 0
+            self.clock = started(self.clock_settings or ClockSettings(), self.machine.wall_ms())
+            self.note("reset", "")
+        clock = () if self.clock.mode == "real" else (saved(self.clock),)
+        await self.write(Changes(entries=(*self._remembered.values(), *clock)))
+
+
+def states_of(model: ResourceModel) -> tuple[str, ...]:
+    """The states that records of a resource can be in."""
+    return tuple(model.states) or (ONLY_STATE,)
+
+
+class Sandboxes:
+    """All of them."""
+
+    def __init__(self, store: Store, machine: Machine, settings: Settings) -> None:
+        self.store = store
+        self.machine = machine
+        self.settings = settings
+        self._all: dict[str, Sandbox] = {}
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def default(self) -> Sandbox:
+        """The one that needs no prefix."""
+        return self._all["default"]
+
+    def get(self, id_: str) -> Sandbox | None:
+        """The sandbox of this name."""
+        return self._all.get(id_)
+
+    def all(self) -> list[Sandbox]:
+        """Every one, the oldest first."""
+        return list(self._all.values())
+
+    async def open(self, drafts: list[Draft]) -> None:
+        """Open the store and begin the default sandbox, and those that the store still has."""
+        await self.store.open()
+        clock = parse_clock(self.settings.clock) if self.settings.clock else None
+        await self._begin("default", drafts, self.settings.seed, clock)
+        for name in await self.store.names():
+            if name != "default":
+                await self._revive(name)
+        self._sweep()
+
+    async def create(self, drafts: list[Draft], seed: int | None, clock: ClockSettings | None) -> Sandbox:
+        """A new sandbox. Raises OperatorError where there are too many."""
+        if len(self._all) >= SANDBOXES_MAX:
+            raise OperatorError(f"there are {SANDBOXES_MAX} sandboxes; delete some first", 429)
+        sandbox = await self._begin(self.machine.name(), drafts, seed, clock)
+        told = {
+            "seed": seed,
+            "clock": clock.plain() if clock else None,
+            "scenarios": [draft.data for draft in drafts],
+        }
+        await sandbox.remember(Entry("sandbox", told))
+        return sandbox
+
+    async def delete(self, id_: str) -> bool:
+        """Delete one and all it holds."""
+        if id_ == "default" or id_ not in self._all:
+            return False
+        sandbox = self._all.pop(id_)
+        await sandbox.pulse.stop()
+        await self.store.drop(id_)
+        return True
+
+    async def close(self) -> None:
+        """Stop every clock and close the store."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        for sandbox in self.all():
+            await sandbox.pulse.stop()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.store.close()
+
+    async def _begin(self, id_: str, drafts: list[Draft], seed: int | None, clock: ClockSettings | None) -> Sandbox:
+        space = await self.store.space(id_, self.machine.boot)
+        sandbox = Sandbox(id_, space, self.machine, self.settings, self.store.waits)
+        if seed is None and any(draft.scenario.seed is None for draft in drafts):
+            seed = await self._kept_seed(sandbox, drafts)
+        sandbox.play(drafts, seed)
+        await sandbox.begin(clock)
+        self._all[id_] = sandbox
+        return sandbox
+
+    async def _kept_seed(self, sandbox: Sandbox, drafts: list[Draft]) -> int | None:
+        """The seed that was drawn when this store was new: a restart must not change what is still to be drawn."""
+        if any(draft.scenario.seed is not None for draft in drafts):
+            return None
+        kept: Any = await sandbox.seen(lambda look: look.entry("seed"), sandbox.space.view(), 0)
+        if isinstance(kept, int):
+            return kept
+        seed = self.machine.seed()
+        await sandbox.remember(Entry("seed", seed))
+        return seed
+
+    async def _revive(self, name: str) -> None:
+        """A sandbox of an earlier run, with the scenarios it was made with; one that cannot be read is dropped."""
+        space = await self.store.space(name, self.machine.boot)
+        probe = Sandbox(name, space, self.machine, self.settings, self.store.waits)
+        told: Any = await probe.seen(lambda look: look.entry("sandbox"), space.view(), 0)
+        if not isinstance(told, dict):
+            await self.store.drop(name)
+            return
+        drafts = [parse_data(data, f"sandbox {name}") for data in told["scenarios"]]
+        clock = ClockSettings.model_validate(told["clock"]) if told["clock"] else None
+        await self._begin(name, drafts, told["seed"], clock)
+
+    def _sweep(self) -> None:
+        """Delete sandboxes that nobody has used for a while."""
+        now_ms = self.machine.wall_ms()
+        for sandbox in self.all():
+            if (
+                sandbox.id != "default"
+                and not sandbox.open
+                and now_ms - sandbox.used_ms > self.settings.sandbox_idle_ms
+            ):
+                LOG.info("sandbox %s was idle and is deleted", sandbox.id)
+                task = asyncio.get_running_loop().create_task(self._forget(sandbox.id))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+        wait_s = min(max(self.settings.sandbox_idle_ms / 2000, 0.5), 60.0)
+        self._sweeper = asyncio.get_running_loop().call_later(wait_s, self._sweep)
+
+    async def _forget(self, id_: str) -> None:
+        await self.delete(id_)
