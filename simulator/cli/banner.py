@@ -23,11 +23,15 @@ def lines(app: App, settings: Settings, address: tuple[Any, ...]) -> list[str]:
     sandbox = app.sandboxes.default
     said = []
     for name, service in sandbox.engine.services.items():
-        said.append(f"{name:<10} {base}{service.prefix or '/'}   {len(service.operations)} operations, seed {service.seed}")
+        said.append(
+            f"{name:<10} {base}{service.prefix or '/'}   {len(service.operations)} operations, seed {service.seed}"
+        )
     store = app.sandboxes.store
     kept = "acknowledged is on disk" if store.waits else "forgotten when it stops"
     said.append(f"{'store':<10} {store.url} ({kept})")
-    said.append(f"{'clock':<10} {sandbox.clock.mode}" + (f" × {sandbox.clock.rate:g}" if sandbox.clock.mode == "scaled" else ""))
+    said.append(
+        f"{'clock':<10} {sandbox.clock.mode}" + (f" x {sandbox.clock.rate:g}" if sandbox.clock.mode == "scaled" else "")
+    )
     said.append(f"{'control':<10} {base}/_simulator")
     return [*said, f"{'try':<10} {example(app, base)}"]
 

@@ -37,4 +37,6 @@ def _print(complaints: list[Complaint]) -> None:
 
 
 def _print_summary(file: str, operations: int, resources: int) -> None:
-    click.echo(f"{file}: {operations} operation{'s' * (operations != 1)}, {resources} resource{'s' * (resources != 1)}, fine")
+    click.echo(
+        f"{file}: {operations} operation{'s' * (operations != 1)}, {resources} resource{'s' * (resources != 1)}, fine"
+    )

@@ -34,7 +34,9 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(OPTIONS):
         words = f"{option.sentence}  [{option.variable}" + (f"; default {option.default}]" if option.default else "]")
         if option.name in SWITCHES:
-            command = click.option(f"{option.flag}/--no-{option.flag[2:]}", option.name, default=None, help=words)(command)
+            command = click.option(f"{option.flag}/--no-{option.flag[2:]}", option.name, default=None, help=words)(
+                command
+            )
         else:
             metavar = "|".join(option.choices) or option.metavar
             command = click.option(option.flag, option.name, metavar=metavar, help=words)(command)
@@ -93,7 +95,9 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
-            raise OperatorError(f"port {port} is taken; --port {_free_port(host)} is free, --port 0 takes any") from None
+            raise OperatorError(
+                f"port {port} is taken; --port {_free_port(host)} is free, --port 0 takes any"
+            ) from None
         raise OperatorError(f"--host {host} --port {port}: {error.strerror or error}") from None
 
 

@@ -173,11 +173,9 @@ def split_name(name: str, place: Place) -> tuple[str, str, tuple[str, ...]] | No
     """`POST /jobs/{id}` as method, path and parameters; complaints go to the place."""
     method, _, path = name.partition(" ")
     if method not in METHODS or method in ("HEAD", "OPTIONS") or not path:
-        place.complain(
-            f"{name!r} is no operation; write a method (GET, POST, PUT, PATCH, DELETE) and a path, such as 'GET /jobs/{{id}}'"
-            + ("; HEAD and OPTIONS are answered by themselves" if method in ("HEAD", "OPTIONS") else ""),
-            at_key=True,
-        )
+        hint = "; HEAD and OPTIONS are answered by themselves" if method in ("HEAD", "OPTIONS") else ""
+        legal = "write a method (GET, POST, PUT, PATCH, DELETE) and a path, such as 'GET /jobs/{id}'"
+        place.complain(f"{name!r} is no operation; {legal}{hint}", at_key=True)
         return None
     try:
         segments = parse_path(path)

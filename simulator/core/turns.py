@@ -25,15 +25,15 @@ class Home(Protocol):
     """What a turn asks of its service."""
 
     @property
-    def digest(self) -> str: ...  # noqa: D102 - the fields of core.service.Service
+    def digest(self) -> str: ...
     @property
-    def chance(self) -> Chance: ...  # noqa: D102
+    def chance(self) -> Chance: ...
     @property
-    def key(self) -> bytes: ...  # noqa: D102
+    def key(self) -> bytes: ...
     @property
-    def resources(self) -> Mapping[str, Resource]: ...  # noqa: D102
+    def resources(self) -> Mapping[str, Resource]: ...
     @property
-    def unique(self) -> Mapping[str, tuple[tuple[str, ...], ...]]: ...  # noqa: D102
+    def unique(self) -> Mapping[str, tuple[tuple[str, ...], ...]]: ...
 
     def resource_of(self, kind: str) -> Resource | None:
         """The resource of a record's kind."""
@@ -155,8 +155,8 @@ class Turn:
             resource.kind, tuple((name, text) for name, text in texts.items() if text is not None), most=RECORDS_MAX
         )
         found = {record.id: record for record in self.look.scan(scan).records}
-        found.update((id, own) for (of, id), own in self._own.items() if of == resource.kind and own is not None)
-        gone = {id for (of, id), own in self._own.items() if of == resource.kind and own is None}
+        found.update((name, own) for (of, name), own in self._own.items() if of == resource.kind and own is not None)
+        gone = {name for (of, name), own in self._own.items() if of == resource.kind and own is None}
         fit = (
             r
             for r in found.values()

@@ -145,7 +145,7 @@ DURATION_SCHEMA = {
 def _length(*names: str) -> dict[str, Any]:
     return {
         "type": "object",
-        "properties": {name: DURATION_SCHEMA for name in names},
+        "properties": dict.fromkeys(names, DURATION_SCHEMA),
         "required": list(names),
         "additionalProperties": False,
     }

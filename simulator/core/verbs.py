@@ -49,7 +49,7 @@ def do(turn: Turn, variant: Variant, step: Step, scope: LiveScope) -> Done:
     return VERBS[step.verb or ""](turn, variant, step, step.resource, scope)
 
 
-def create(turn: Turn, variant: Variant, step: Step, resource: Resource, scope: LiveScope) -> Done:
+def create(turn: Turn, _: Variant, step: Step, resource: Resource, scope: LiveScope) -> Done:
     """A new record, in its first state."""
     ordinal = turn.count(f"records/{resource.kind}") + 1
     scope["ordinal"] = ordinal
@@ -72,7 +72,7 @@ def create(turn: Turn, variant: Variant, step: Step, resource: Resource, scope: 
     return _done(turn, record, scope)
 
 
-def read(turn: Turn, variant: Variant, step: Step, resource: Resource, scope: LiveScope) -> Done:
+def read(turn: Turn, _: Variant, step: Step, resource: Resource, scope: LiveScope) -> Done:
     """One record."""
     record = _the(turn, step, resource, scope)
     done = _done(turn, record, scope)

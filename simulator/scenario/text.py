@@ -354,7 +354,7 @@ class _Builder:
 
     def _syntax(self, error: yaml.MarkedYAMLError) -> None:
         spot = error.problem_mark
-        if error.context_mark and (spot.index >= len(self.text.rstrip()) or "':'" in str(error.problem)):
+        if error.context_mark and (spot.index >= len(self.text.rstrip()) or "expected ':'" in str(error.problem)):
             spot = error.context_mark  # not the end of the text or the next line, but what is left open there
         lines = self.text.split("\n")
         mark = self._mark(spot)

@@ -36,6 +36,8 @@ COMPRESS_FROM = 1024  # bytes; smaller bodies gain nothing
 PATH_LOGGED_MAX = 300
 TARGET_KEPT_MAX = 8192
 COUNT_EXCHANGE = (("exchanges", 1),)
+NO_REPLY = Reply(0, (), b"")
+NO_DECISION = Decision(NO_REPLY, Changes())
 LOG = logging.getLogger("simulator")
 
 
@@ -151,7 +153,7 @@ class DataPlane:
         now_ms = sandbox.now_ms()
         (decision, nearest), _ = await sandbox.decide(
             lambda look: sandbox.engine.no_operation(exchange.method, exchange.path, request, look, now_ms),
-            lambda made: Changes(adds=COUNT_EXCHANGE),
+            lambda _: Changes(adds=COUNT_EXCHANGE),
             now_ms,
         )
         exchange.decision, exchange.nearest = decision, tuple(nearest)
@@ -240,61 +242,63 @@ class DataPlane:
 
     def _journal(self, exchange: Exchange, reply: Reply | None, reply_us: int, concurrent: int) -> None:
         """Write down what happened, in the journal and in the log."""
-        sandbox, decision, scope = exchange.sandbox, exchange.decision, exchange.scope
-        match = exchange.match
-        operation = match.target.operation.name if match else None
-        puts = decision.changes.puts if decision else ()
-        ended_us = self._machine.wire_us()
-        now_ms = sandbox.now_ms()
-        peer = scope.get("client") or ("", 0)
-        sandbox.space.note(
-            ExchangeEnded(
-                now_ms,
-                exchange.wire_us,
-                match.target.service.digest if match else "",
-                exchange.request_id,
-                f"{peer[0]}:{peer[1]}",
-                0,
-                0,
-                exchange.body_us,
-                reply_us,
-                ended_us,
-                exchange.method,
-                _target(scope),
-                scope["headers"],
-                exchange.body[:BODY_BYTES_KEPT],
-                len(exchange.body),
-                operation,
-                None,
-                decision.ordinal if decision else 0,
-                concurrent,
-                reply.status if reply else 0,
-                reply.headers if reply else (),
-                reply.body[:BODY_BYTES_KEPT] if reply else b"",
-                len(reply.body) if reply else 0,
-                bool(puts),
-                tuple((record.kind, record.id, record.version) for record in puts),
-                decision.cursor if decision else None,
-                decision.next_cursor if decision else None,
-                decision.items if decision else (),
-                "" if reply else "client_gone",
-                decision.error if decision else None,
-                exchange.nearest,
-            )
-        )
+        sandbox, match, decision = exchange.sandbox, exchange.match, exchange.decision
+        ended_us, now_ms = self._machine.wire_us(), sandbox.now_ms()
+        sandbox.space.note(_event(exchange, reply, (now_ms, reply_us, ended_us), concurrent))
         self._log.add(
             Line(
                 now_ms,
                 exchange.request_id,
                 sandbox.id,
-                operation,
+                match.target.operation.name if match else None,
                 exchange.method,
                 exchange.path[:PATH_LOGGED_MAX],
                 reply.status if reply else 0,
                 ended_us - exchange.wire_us,
-                decision.error if decision else "client_gone",
+                "client_gone" if reply is None else decision.error if decision else None,
             )
         )
+
+
+def _event(exchange: Exchange, reply: Reply | None, times: tuple[int, int, int], concurrent: int) -> ExchangeEnded:
+    """The exchange as the journal keeps it; `times`: service time, and wire times before the reply and at the end."""
+    match, decision, scope = exchange.match, exchange.decision or NO_DECISION, exchange.scope
+    peer = scope.get("client") or ("", 0)
+    at_ms, reply_us, ended_us = times
+    status, reply_headers, reply_body = reply or NO_REPLY
+    return ExchangeEnded(
+        at_ms=at_ms,
+        wire_us=exchange.wire_us,
+        digest=match.target.service.digest if match else "",
+        request_id=exchange.request_id,
+        peer=f"{peer[0]}:{peer[1]}",
+        connection=0,
+        turn=0,
+        body_us=exchange.body_us,
+        reply_us=reply_us,
+        ended_us=ended_us,
+        method=exchange.method,
+        target=_target(scope),
+        headers=scope["headers"],
+        body=exchange.body[:BODY_BYTES_KEPT],
+        body_length=len(exchange.body),
+        operation=match.target.operation.name if match else None,
+        client=None,
+        ordinal=decision.ordinal,
+        concurrent=concurrent,
+        status=status,
+        reply_headers=reply_headers,
+        reply_body=reply_body[:BODY_BYTES_KEPT],
+        reply_length=len(reply_body),
+        committed=bool(decision.changes.puts),
+        records=tuple((record.kind, record.id, record.version) for record in decision.changes.puts),
+        cursor=decision.cursor,
+        next_cursor=decision.next_cursor,
+        items=decision.items,
+        closed="" if reply else "client_gone",
+        error=decision.error,
+        nearest=exchange.nearest,
+    )
 
 
 def _changes(decision: Decision) -> Changes:

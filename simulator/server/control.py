@@ -89,7 +89,7 @@ class Control:
 
         return guarded
 
-    async def index(self, request: Request) -> Response:
+    async def index(self, _: Request) -> Response:
         """What there is."""
         return answer({"operations": [f"{method} {path}" for path, methods, _ in self._table() for method in methods]})
 
@@ -342,5 +342,5 @@ async def _http_problem(request: Request, error: HTTPException) -> Response:
     return made
 
 
-async def _unexpected(request: Request, error: Exception) -> Response:
+async def _unexpected(_: Request, _error: Exception) -> Response:
     return problem(500, "the simulator failed; its log says where")

@@ -15,7 +15,6 @@ from simulator.errors import SimulatorError
 from simulator.scenario.parse import Draft
 from simulator.server.app import App
 
-
 LOG = logging.getLogger("simulator")
 DEBOUNCE_MS = 100  # editors write a file in several steps
 
@@ -25,6 +24,7 @@ class Reloader:
 
     def __init__(self, paths: tuple[str, ...], parse: Callable[[str], Draft]) -> None:
         self._paths = paths
+        self._folders = {str(Path(path).resolve().parent) for path in paths}
         self._parse = parse
         self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -42,8 +42,7 @@ class Reloader:
     async def _watch(self, app: App) -> None:
         from watchfiles import awatch
 
-        folders = {str(Path(path).resolve().parent) for path in self._paths}
-        async for changes in awatch(*folders, debounce=DEBOUNCE_MS, stop_event=self._stop, recursive=False):
+        async for changes in awatch(*self._folders, debounce=DEBOUNCE_MS, stop_event=self._stop, recursive=False):
             if any(path.endswith((".yaml", ".yml")) for _, path in changes):
                 await self.reload(app)
 

@@ -7,6 +7,7 @@ exists; one that nobody has used for a while is deleted.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections import deque
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 from simulator.core.clock import Clock, ClockSettings, pace, parse_clock, started
 from simulator.core.engine import Engine
 from simulator.core.events import BootStarted, ClockMoved, ControlChanged
-from simulator.core.records import Changes, Entry, NotLoaded, Record, Scan
+from simulator.core.records import Changes, Entry, Look, NotLoaded, Record, Scan
 from simulator.core.resources import ONLY_STATE, ResourceModel
 from simulator.core.states import Behind
 from simulator.errors import OperatorError, StoreError
@@ -118,16 +119,17 @@ class Sandbox:
         """Run one record's moment."""
         for _ in range(TRIES):
             view = self.space.view()
-            wire_us = self.machine.wire_us()
-            changes = await self.seen(
-                lambda look: self.engine.wake(record, look, now_ms, wire_us), view, now_ms, settling=True
-            )
+            move = functools.partial(self._moved, record, now_ms, self.machine.wire_us())
+            changes = await self.seen(move, view, now_ms, settling=True)
             if await self.space.commit(changes, view):
                 return
             current = view.record(record.kind, record.id)
             if current is None or current.due_ms != record.due_ms:
                 return  # somebody else has moved it meanwhile
             record = current
+
+    def _moved(self, record: Record, now_ms: int, wire_us: int, look: Look) -> Changes:
+        return self.engine.wake(record, look, now_ms, wire_us)
 
     async def write(self, changes: Changes) -> None:
         """Write what needs no decision."""
