@@ -114,6 +114,7 @@ def run(paths: tuple[str, ...], drafts: list[Draft], settings: Settings, listene
 
     from simulator.server.app import App
     from simulator.server.reload import Reloader
+    from simulator.server.wire import Wire
     from simulator.stores.urls import open_store
 
     try:
@@ -137,6 +138,7 @@ def run(paths: tuple[str, ...], drafts: list[Draft], settings: Settings, listene
         date_header=False,
         proxy_headers=False,
         ws="none",
+        http=Wire,
         timeout_graceful_shutdown=STOP_S,
     )
     server = uvicorn.Server(config)

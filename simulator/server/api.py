@@ -24,6 +24,7 @@ from simulator.errors import StoreError
 from simulator.server.logs import ExchangeLog, Line
 from simulator.server.sandboxes import Sandbox, Unmatched
 from simulator.server.timekeeper import Machine
+from simulator.server.wire import EXTENSION, Arrival
 from simulator.settings import Settings
 from simulator.stores.base import View
 
@@ -36,6 +37,7 @@ COMPRESS_FROM = 1024  # bytes; smaller bodies gain nothing
 PATH_LOGGED_MAX = 300
 TARGET_KEPT_MAX = 8192
 COUNT_EXCHANGE = (("exchanges", 1),)
+NO_EXTENSIONS: dict[str, Any] = {}
 NO_REPLY = Reply(0, (), b"")
 NO_DECISION = Decision(NO_REPLY, Changes())
 LOG = logging.getLogger("simulator")
@@ -49,6 +51,7 @@ class Exchange:
     """One request while it is answered."""
 
     __slots__ = (
+        "arrival",
         "body",
         "body_us",
         "decision",
@@ -63,14 +66,15 @@ class Exchange:
         "wire_us",
     )
 
-    def __init__(self, sandbox: Sandbox, scope: Scope, path: str, wire_us: int) -> None:
+    def __init__(self, sandbox: Sandbox, scope: Scope, path: str, arrival: Arrival) -> None:
         self.sandbox = sandbox
         self.scope = scope
         self.method: str = scope["method"]
         self.path = path
-        self.wire_us = wire_us
+        self.arrival = arrival
+        self.wire_us = arrival.wire_us
         self.body = b""
-        self.body_us = wire_us
+        self.body_us = arrival.wire_us
         self.request_id = ""
         self.match: Match[Target] | None = None
         self.decision: Decision | None = None
@@ -88,7 +92,8 @@ class DataPlane:
 
     async def __call__(self, sandbox: Sandbox, scope: Scope, receive: Receive, send: Send, path: str) -> None:
         """Answer one request; `path` is the raw path behind the sandbox's prefix."""
-        exchange = Exchange(sandbox, scope, path, self._machine.wire_us())
+        arrival = scope.get("extensions", NO_EXTENSIONS).get(EXTENSION) or Arrival(0, 0, self._machine.wire_us())
+        exchange = Exchange(sandbox, scope, path, arrival)
         sandbox.open += 1
         sandbox.exchanges += 1
         exchange.request_id = f"req_{sandbox.exchanges:08x}"
@@ -272,8 +277,8 @@ def _event(exchange: Exchange, reply: Reply | None, times: tuple[int, int, int],
         digest=match.target.service.digest if match else "",
         request_id=exchange.request_id,
         peer=f"{peer[0]}:{peer[1]}",
-        connection=0,
-        turn=0,
+        connection=exchange.arrival.connection,
+        turn=exchange.arrival.turn,
         body_us=exchange.body_us,
         reply_us=reply_us,
         ended_us=ended_us,

@@ -19,7 +19,7 @@ from simulator.core.events import BootStarted, ClockMoved, ControlChanged
 from simulator.core.records import Changes, Entry, Look, NotLoaded, Record, Scan
 from simulator.core.resources import ONLY_STATE, ResourceModel
 from simulator.core.states import Behind
-from simulator.errors import OperatorError, StoreError
+from simulator.errors import OperatorError, ScenarioError, StoreError
 from simulator.scenario.parse import Draft, parse_data, service_of
 from simulator.server.timekeeper import Machine, Pulse, restored, saved
 from simulator.settings import SANDBOXES_MAX, Settings
@@ -330,7 +330,12 @@ class Sandboxes:
         if not isinstance(told, dict):
             await self.store.drop(name)
             return
-        drafts = [parse_data(data, f"sandbox {name}") for data in told["scenarios"]]
+        try:
+            drafts = [parse_data(data, f"sandbox {name}") for data in told["scenarios"]]
+        except ScenarioError as error:
+            LOG.warning("sandbox %s is dropped, this version cannot play its scenario: %s", name, error)
+            await self.store.drop(name)
+            return
         clock = ClockSettings.model_validate(told["clock"]) if told["clock"] else None
         await self._begin(name, drafts, told["seed"], clock)
 
