@@ -30,7 +30,7 @@ class Recorder:
 
 @contextlib.asynccontextmanager
 async def served(app: Recorder) -> AsyncIterator[int]:
-    config = uvicorn.Config(app, port=0, http=Wire, lifespan="off", log_level="error", ws="none")
+    config = uvicorn.Config(app, port=0, http=Wire, lifespan="off", log_level="error", ws="none", proxy_headers=False)
     server = uvicorn.Server(config)
     config.load()
     server.lifespan = config.lifespan_class(config)
