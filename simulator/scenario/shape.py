@@ -275,7 +275,9 @@ def _said(problem: _Problem, place: Place) -> tuple[Path, str, bool]:
     if problem.type == "extra_forbidden":
         above = _known((*place.path, *problem.path(-1)), place)
         where = f"in {_dotted(above)}" if above else "at the top"
-        return (*above, problem.loc[-1]), _no_key(str(problem.loc[-1]), where, problem.names), True
+        free = [name for name in problem.names if (*above, name) not in place.marks.keys]
+        what = _no_key(str(problem.loc[-1]), where, problem.names, free)
+        return (*above, problem.loc[-1]), what, True
     if problem.loc and problem.loc[-1] == "[key]":
         return _known(path[:-1], place), _sentence(problem), True
     if problem.type.startswith("union_tag_"):
@@ -296,15 +298,16 @@ def _quoted(names: Iterable[str]) -> str:
     return listed(map(repr, names))
 
 
-def _no_key(name: str, where: str, legal: tuple[str, ...]) -> str:
-    near = _near(name, legal)
+def _no_key(name: str, where: str, legal: tuple[str, ...], free: list[str]) -> str:
+    """`free` are the legal keys that do not stand there already."""
+    near = _near(name, legal, 0.8) or _near(name, free)
     if near:
         return f"no key {name!r} {where}; did you mean {near!r}?"
     return f"no key {name!r} {where}; there is {listed(legal, 40)}" if legal else f"no key {name!r} {where}; remove it"
 
 
-def _near(value: object, names: Iterable[str]) -> str | None:
-    found = difflib.get_close_matches(value, list(names), n=1) if isinstance(value, str) else []
+def _near(value: object, names: Iterable[str], cutoff: float = 0.6) -> str | None:
+    found = difflib.get_close_matches(value, list(names), n=1, cutoff=cutoff) if isinstance(value, str) else []
     return found[0] if found else None
 
 
@@ -347,8 +350,7 @@ def _words(problem: _Problem) -> list[str]:
     if problem.type in KINDS:
         return [KINDS[problem.type]]
     if problem.type in BOUNDS:
-        numbers = {name: short(value) for name, value in problem.context.items()}
-        return [BOUNDS[problem.type].format(**numbers | {"pattern": problem.context.get("pattern")})]
+        return [BOUNDS[problem.type].format(**{name: _bare(value) for name, value in problem.context.items()})]
     expected = re.match(r"Input should be (.+)", problem.message)
     return [expected[1]] if expected else []
 
@@ -358,6 +360,11 @@ def _choices(problem: _Problem) -> list[str]:
     if problem.type == "union":
         return list(problem.context.get("choices", ()))
     return QUOTED.findall(str(problem.context.get("expected"))) if problem.type in CHOICES else []
+
+
+def _bare(value: object) -> object:
+    """A bound as people write it: pydantic says 0.0 where the model says 0."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _shown(value: object) -> str:

@@ -54,7 +54,7 @@ SYNTAX_HELP = (
     ("alphabetic or numeric", "a value that begins with '*' or '&' is an alias or an anchor to YAML; quote it"),
     ("tag", "this '!' begins a tag, which scenarios do not use; quote the value if it is meant as text"),
     ("document start|directive", "this belongs to no document; check the indentation of this line and the first"),
-    ("node content", "a value should begin here; quote it if it is meant as text"),
+    ("node content", "a value should begin here; quote it if it is meant as text, and close what is open"),
 )  # fmt: skip
 
 
@@ -139,7 +139,7 @@ def short(value: object, most: int = 60) -> str:
     """A scalar as a message shows it, cut where it is long."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    word = f"{value:g}" if isinstance(value, float) and abs(value) < 1e6 else repr(value)
+    word = repr(value)
     return word if len(word) <= most else f"{word[:most]}…"
 
 
@@ -353,7 +353,7 @@ class _Builder:
         return target._replace(mark=mark)
 
     def _syntax(self, error: yaml.MarkedYAMLError) -> None:
-        spot = error.problem_mark
+        spot: Any = error.problem_mark
         if error.context_mark and (spot.index >= len(self.text.rstrip()) or "expected ':'" in str(error.problem)):
             spot = error.context_mark  # not the end of the text or the next line, but what is left open there
         lines = self.text.split("\n")
