@@ -166,6 +166,7 @@ class _Parts:
         self._headers: dict[bytes, bytes] = {}
         self._data = bytearray()
         self.ended = False
+        self._count = 0
 
     def callbacks(self) -> dict[str, Any]:
         """The parser's hooks."""
@@ -187,7 +188,8 @@ class _Parts:
         self._header = self._value = b""
 
     def _end(self) -> None:
-        if len(self.form) + len(self.files) >= FORM_FIELDS_MAX:
+        self._count += 1
+        if self._count > FORM_FIELDS_MAX:
             raise BadBody(f"The form has more than {FORM_FIELDS_MAX} fields.")
         _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
         name = options.get(b"name", b"").decode("utf-8", "replace")

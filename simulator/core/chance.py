@@ -85,7 +85,7 @@ class Draws:
 
     def integer(self, low: int, high: int) -> int:
         """A whole number from low to high, both included."""
-        if high < low:
+        if _whole(high) < _whole(low):
             raise ValueError(f"chance.integer({low}, {high}): the lower end is above the upper one")
         return low + int.from_bytes(self._bytes(16), "big") % (high - low + 1)
 
@@ -109,6 +109,12 @@ class Draws:
             raw += self._chance.digest(f"{name}/{part}")
             part += 1
         return raw[:n]
+
+
+def _whole(n: object) -> int:
+    if not isinstance(n, int):
+        raise ValueError(f"chance.integer draws between whole numbers, and {n!r} is none")
+    return n
 
 
 def _count(n: object) -> int:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
 
 from simulator.core.omit import OMIT
-from simulator.core.values import DURATION_MS_MAX, duration_ms
+from simulator.core.values import DURATION_MS_MAX, duration_ms, written
 
 Mode = Literal["real", "scaled", "manual", "jump"]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -31,9 +31,11 @@ def instant_ms(value: object) -> int:
             moment = datetime.fromisoformat(value)
         except ValueError:
             moment = None
-        if moment is not None and moment.tzinfo is not None and moment >= EPOCH:
-            return (moment - EPOCH) // timedelta(milliseconds=1)
-    raise ValueError(f"{value!r} is no instant; write it as 2026-01-01T00:00:00Z, with a zone, from 1970 on")
+        if moment is not None and moment.tzinfo is not None:
+            ms = (moment - EPOCH) // timedelta(milliseconds=1)
+            if 0 <= ms <= INSTANT_MS_MAX:
+                return ms
+    raise ValueError(f"{written(value)} is no instant; write it as 2026-01-01T00:00:00Z, with a zone, from 1970 on")
 
 
 InstantMs = Annotated[int, PlainValidator(instant_ms), WithJsonSchema({"type": "string", "format": "date-time"})]
@@ -54,7 +56,7 @@ class ClockSettings(BaseModel):
             raise ValueError(
                 "a scaled clock needs a rate, such as {mode: scaled, rate: 60}"
                 if self.mode == "scaled"
-                else f"a {self.mode} clock has no rate; for a rate write {{mode: scaled, rate: {self.rate}}}"
+                else f"a {self.mode} clock has no rate; for a rate write {{mode: scaled, rate: {self.rate:g}}}"
             )
         return self
 

@@ -10,20 +10,23 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from simulator.core.bodies import BadBody
-from simulator.core.events import RecordChanged, RecordRemoved
+from simulator.core.events import ControlChanged, RecordChanged, RecordRemoved
 from simulator.core.operations import Operation, Variant
+from simulator.core.places import nowhere
 from simulator.core.records import Changes, Look, Record
-from simulator.core.refusals import Refused
+from simulator.core.refusals import ErrorsModel, Refused, compile_errors
 from simulator.core.replies import Reply
 from simulator.core.requests import Request
 from simulator.core.resources import Resource
 from simulator.core.routes import Match, Routes
 from simulator.core.service import Service
-from simulator.core.states import enter, settle, signalled
+from simulator.core.states import enter, signalled
 from simulator.core.templates import LiveScope
 from simulator.core.turns import Turn
-from simulator.core.verbs import Done, do, etag, matches
+from simulator.core.verbs import Done, claim, do, etag, matches
 from simulator.errors import OperatorError, TemplateError
+
+PLAIN = compile_errors(ErrorsModel(), nowhere("errors"))  # for envelopes that fail themselves
 
 
 class Target(NamedTuple):
@@ -82,8 +85,8 @@ class Engine:
             )
         except (Refused, BadBody, TemplateError) as error:
             refused = _refused(error)
-            reply = service.refusals.reply(refused, turn.scope(), request.request_id)
-            failed = error if isinstance(error, TemplateError) else None
+            reply, worse = _no(service, turn, refused)
+            failed = error if isinstance(error, TemplateError) else worse
             return Decision(reply, Changes(adds=((counter, 1),)), ordinal, refused.kind, template_error=failed)
 
     def _behave(self, turn: Turn, operation: Operation, scope: LiveScope, ordinal: int) -> tuple[Reply, Done]:
@@ -108,8 +111,9 @@ class Engine:
 
     def _also(self, turn: Turn, variant: Variant, scope: LiveScope) -> None:
         """The further steps; each binds its record under its resource's name."""
-        for step in variant.also:
+        for index, step in enumerate(variant.also):
             inner = LiveScope(dict(scope), scope.makers, scope.owner)
+            inner["chance"] = turn.draws(f"{turn.name}/also/{index}")
             if step.when is not None and not step.when.of(inner):
                 continue
             done = do(turn, variant, step, inner)
@@ -139,7 +143,8 @@ class Engine:
         service = self._service_at(path)
         turn = Turn(service, look, now_ms, 0, "no_operation", request.base + service.prefix, request)
         refused = Refused(kind, detail, {"nearest": nearest}, headers)
-        return Decision(service.refusals.reply(refused, turn.scope(), request.request_id), Changes(), 0, kind), nearest
+        reply, failed = _no(service, turn, refused)
+        return Decision(reply, Changes(), 0, kind, template_error=failed), nearest
 
     def _service_at(self, path: str) -> Service:
         """The service whose prefix this path has; else the first."""
@@ -149,15 +154,23 @@ class Engine:
     def refuse(self, target: Target, refused: Refused, request: Request, look: Look, now_ms: int) -> Reply:
         """A refusal that the shell finds, in the service's envelope."""
         turn = Turn(target.service, look, now_ms, 0, "refused", request.base + target.service.prefix, request)
-        return target.service.refusals.reply(refused, turn.scope(), request.request_id)
+        return _no(target.service, turn, refused)[0]
 
     def wake(self, record: Record, look: Look, now_ms: int, wire_us: int) -> Changes:
-        """Run the overdue moves of one record, each at its own instant. Raises NotLoaded."""
+        """Run the overdue moves of one record, each at its own instant. Raises NotLoaded.
+
+        A record whose move fails stays where it is and is waited for no longer, so that it holds up nobody else.
+        """
         service, resource = self._home(record.kind)
         if service is None or resource is None:
             return Changes(puts=(record._replace(due_ms=None, row=None, version=record.version + 1),))
         turn = Turn(service, look, now_ms, wire_us, "", record.origin)
-        settle(turn, resource, record)
+        try:
+            service.settle(turn, resource, record)
+        except TemplateError as error:
+            still = record._replace(due_ms=None, row=None, version=record.version + 1)
+            what = f"{record.kind} {record.id} could not move: {error}"
+            return Changes(puts=(still,), events=(ControlChanged(now_ms, wire_us, "move_failed", what),))
         return turn.changes()
 
     def seed(
@@ -167,20 +180,23 @@ class Engine:
         service, resource = self._known(kind)
         turn = Turn(service, look, now_ms, 0, f"seed/{kind}/{id_}", origin)
         there = turn.record(resource, id_)
-        state = state or (there.state if there else next(iter(resource.states)))
+        state = state or (there.state if there else _first(resource))
         if state not in resource.states:
             raise OperatorError(f"no state {state!r} in {resource.name}; there is {', '.join(resource.states)}")
         if there is not None and state == there.state:
-            turn.put(there._replace(fields=fields, version=there.version + 1, updated_ms=now_ms))
+            put = turn.put(there._replace(fields=fields, version=there.version + 1, updated_ms=now_ms))
+            _claim(turn, resource, there, put)
             turn.events.append(RecordChanged(now_ms, 0, service.digest, there.kind, id_, there.version + 1, "control"))
             return turn.changes()
+        before = there
         if there is None:
             counter = f"records/{resource.kind}"
             there = Record(
                 resource.kind, id_, turn.count(counter) + 1, 0, "", {}, now_ms, now_ms, 0, None, None, origin
             )
             turn.adds.append((counter, 1))
-        enter(turn, resource, there._replace(fields=fields), state, None, "forced", now_ms)
+        put = enter(turn, resource, there._replace(fields=fields), state, None, "forced", now_ms)
+        _claim(turn, resource, before, put)
         return turn.changes()
 
     def force(self, kind: str, id_: str, to: str | None, signal: str | None, look: Look, now_ms: int) -> Changes:
@@ -194,11 +210,14 @@ class Engine:
         if to is not None:
             if to not in resource.states:
                 raise OperatorError(f"no state {to!r} in {resource.name}; there is {', '.join(resource.states)}")
-            enter(turn, resource, record, to, None, "forced", now_ms)
-        elif signalled(turn, resource, record, signal or "") is None:
+            moved: Record | None = enter(turn, resource, record, to, None, "forced", now_ms)
+        else:
+            moved = signalled(turn, resource, record, signal or "")
+        if moved is None:
             raise OperatorError(
                 f"{resource.name} {id_!r} is {record.state}, which no row leaves on signal {signal!r}", 409
             )
+        _claim(turn, resource, record, moved)
         return turn.changes()
 
     def remove(self, kind: str, id_: str, look: Look, now_ms: int) -> Changes:
@@ -207,8 +226,11 @@ class Engine:
         record = look.record(resource.kind, id_)
         if record is None:
             raise OperatorError(f"no {resource.name} {id_!r}", 404)
-        event = RecordRemoved(now_ms, 0, service.digest, record.kind, record.id, record.version, "control")
-        return Changes(removes=(record,), events=(event,))
+        turn = Turn(service, look, now_ms, 0, f"remove/{kind}/{id_}", record.origin)
+        turn.remove(record)
+        _claim(turn, resource, record, None)
+        turn.events.append(RecordRemoved(now_ms, 0, service.digest, record.kind, record.id, record.version, "control"))
+        return turn.changes()
 
     def kind_of(self, name: str) -> str:
         """`order` or `orders.order` as a record's kind. Raises OperatorError."""
@@ -229,6 +251,28 @@ class Engine:
         if service is None or resource is None:
             raise OperatorError(f"no resource {kind!r}", 404)
         return service, resource
+
+
+def _no(service: Service, turn: Turn, refused: Refused) -> tuple[Reply, TemplateError | None]:
+    """A refusal in its service's envelope; in a plain problem, where the envelope itself fails."""
+    request_id = turn.request.request_id if turn.request else ""
+    try:
+        return service.refusals.reply(refused, turn.scope(), request_id), None
+    except TemplateError as error:
+        return PLAIN.reply(_refused(error), turn.scope(), request_id), error
+
+
+def _first(resource: Resource) -> str:
+    """The state that a record from outside begins in unless told otherwise."""
+    first = resource.initial.of({}) if resource.initial.constant else None
+    return first if first in resource.states else next(iter(resource.states))
+
+
+def _claim(turn: Turn, resource: Resource, before: Record | None, after: Record | None) -> None:
+    try:
+        claim(turn, resource, before, after)
+    except Refused as error:
+        raise OperatorError(error.detail, 409) from None
 
 
 def _variant(operation: Operation, scope: LiveScope) -> Variant:

@@ -19,18 +19,20 @@ from simulator.core.helpers import (
     FUNCTIONS,
     ITEMS_MAX,
     MAPPING_METHODS,
+    NUMBER_BITS_MAX,
     TESTS,
     TEXT_MAX,
     TEXT_METHODS,
     bounded,
+    remainder,
     shown,
+    weight,
 )
 from simulator.core.omit import OMIT, field, item
 from simulator.core.places import Place, unknown_name
 
 Scope = Mapping[str, Any]
 Fn = Callable[[Scope], Any]
-POWER_BITS_MAX = 4096  # of the result of a ** b
 
 
 class Names:
@@ -71,6 +73,8 @@ class Compiler:
 
     def _const(self, node: nodes.Const) -> Fn:
         value = node.value
+        if isinstance(value, int) and value.bit_length() > NUMBER_BITS_MAX:
+            self.place.complain(f"a number of {value.bit_length()} bits; {NUMBER_BITS_MAX} is the most")
         return lambda _: value
 
     def _templatedata(self, node: nodes.TemplateData) -> Fn:
@@ -80,7 +84,7 @@ class Compiler:
     def _name(self, node: nodes.Name) -> Fn:
         name = node.name
         if name == "chance":
-            return self._chance()
+            self.place.complain("chance is drawn from by calling one of its draws, such as chance.uuid4()")
         if name not in self.names.legal:
             self.place.complain(unknown_name("name", name, sorted(self.names.legal)))
         self.used.add(name)
@@ -110,13 +114,13 @@ class Compiler:
 
     def _getitem(self, node: nodes.Getitem) -> Fn:
         if isinstance(node.arg, nodes.Slice):
-            return self._slice(node.node, node.arg)
+            return self._part(node.node, node.arg)
         if isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str):
             self._check_field(node.node, node.arg.value)
         value, key = self.compile(node.node), self.compile(node.arg)
         return lambda scope: item(value(scope), key(scope))
 
-    def _slice(self, node: nodes.Node, cut: nodes.Slice) -> Fn:
+    def _part(self, node: nodes.Node, cut: nodes.Slice) -> Fn:
         value = self.compile(node)
         ends = [self.compile(end) if end else (lambda _: None) for end in (cut.start, cut.stop, cut.step)]
 
@@ -244,11 +248,13 @@ class Compiler:
         return run
 
     def _method(self, node: nodes.Getattr, arguments: Arguments) -> Fn:
-        value, name = self.compile(node.node), node.attr
+        name = node.attr
         if isinstance(node.node, nodes.Name) and node.node.name == "chance":
             if name not in Draws.METHODS:
-                self.place.complain(unknown_name("draw chance.", name, Draws.METHODS))
-            return lambda scope: _apply(getattr(value(scope), name), [], arguments(scope))
+                self.place.complain(unknown_name("draw", name, Draws.METHODS))
+            draws = self._chance()
+            return lambda scope: _apply(getattr(draws(scope), name), [], arguments(scope))
+        value = self.compile(node.node)
         if name not in TEXT_METHODS and name not in MAPPING_METHODS:
             self.place.complain(unknown_name("method", name, sorted({**TEXT_METHODS, **MAPPING_METHODS})))
         return lambda scope: bounded(_invoke(value(scope), name, arguments(scope)))
@@ -306,16 +312,20 @@ def _within(left: Any, right: Any) -> bool:
 
 
 def _power(base: Any, exponent: Any) -> Any:
-    if isinstance(base, int) and isinstance(exponent, int) and base.bit_length() * abs(exponent) > POWER_BITS_MAX:
+    if isinstance(base, int) and isinstance(exponent, int) and base.bit_length() * abs(exponent) > NUMBER_BITS_MAX:
         raise ValueError(f"{base} ** {exponent} is beyond any number that JSON can carry")
-    return base**exponent
+    power = base**exponent
+    if isinstance(power, complex):
+        raise ValueError(f"{base} ** {exponent} is no real number")
+    return power
 
 
 def _times(left: Any, right: Any) -> Any:
     for sized, factor in ((left, right), (right, left)):
-        most = TEXT_MAX if isinstance(sized, str) else ITEMS_MAX if isinstance(sized, list) else None
-        if most is not None and isinstance(factor, int) and len(sized) * factor > most:
-            raise ValueError(f"{len(sized)} times {factor} is more than {most}")
+        if isinstance(sized, str | list) and isinstance(factor, int):
+            most = TEXT_MAX if isinstance(sized, str) else ITEMS_MAX
+            if len(sized) * factor > most or weight(sized) * factor > TEXT_MAX:
+                raise ValueError(f"{len(sized)} times {factor} is more than {most}, or its elements are too large")
     return left * right
 
 
@@ -336,13 +346,6 @@ ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
     "Mul": _times,
     "Div": operator.truediv,
     "FloorDiv": operator.floordiv,
-    "Mod": lambda left, right: _modulo(left, right),
+    "Mod": remainder,
     "Pow": _power,
 }
-
-
-def _modulo(left: Any, right: Any) -> Any:
-    """The remainder of numbers. Python's text formatting by % is not part of the language."""
-    if isinstance(left, str):
-        raise TypeError("% takes the remainder of numbers; join texts with ~")
-    return left % right

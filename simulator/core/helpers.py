@@ -18,6 +18,8 @@ from simulator.core.omit import OMIT, field, item
 
 TEXT_MAX = 1 << 20  # characters of one text that an expression makes; replies are not meant to be larger
 ITEMS_MAX = 10_000  # elements of one list that an expression makes
+NUMBER_BITS_MAX = 4096  # of one whole number; far beyond what JSON can carry, and still quick to work with
+DIGITS_MAX = 400  # to round to; no number has more before or behind its point
 HASHES = ("md5", "sha1", "sha256", "sha384", "sha512", "blake2b")
 
 
@@ -27,7 +29,20 @@ def bounded(value: Any) -> Any:
         raise ValueError(f"a text of {len(value)} characters; {TEXT_MAX} is the most")
     if isinstance(value, list) and len(value) > ITEMS_MAX:
         raise ValueError(f"a list of {len(value)} elements; {ITEMS_MAX} is the most")
+    if isinstance(value, int) and value.bit_length() > NUMBER_BITS_MAX:
+        raise ValueError(f"a number of {value.bit_length()} bits; {NUMBER_BITS_MAX} is the most")
     return value
+
+
+def weight(value: Any) -> int:
+    """Characters and elements in all, shared ones each time they are met; counts no further than TEXT_MAX."""
+    total, left = 0, [value]
+    while left and total <= TEXT_MAX:
+        part = left.pop()
+        total += len(part) if isinstance(part, str | list | dict) else 1
+        if isinstance(part, list | dict):
+            left.extend(part.values() if isinstance(part, dict) else part)
+    return total
 
 
 def shown(value: Any) -> str:
@@ -36,7 +51,17 @@ def shown(value: Any) -> str:
         return value
     if value is None or value is OMIT:
         return ""
-    return orjson.dumps(value, default=plain).decode()
+    return as_json(value).decode()
+
+
+def as_json(value: Any, option: int = 0) -> bytes:
+    """A value as JSON. Raises TypeError where it has no form there, and whatever a record's view raises."""
+    try:
+        return orjson.dumps(value, default=plain, option=option)
+    except TypeError as error:
+        if error.__cause__ is not None:  # orjson wraps what `plain` raised; a view may ask for records, say
+            raise error.__cause__ from None
+        raise
 
 
 def plain(value: Any) -> Any:
@@ -64,7 +89,9 @@ def hashed(text: Any, algorithm: str = "sha256", encoding: str = "hex") -> str:
 def mapped(items: Iterable[Any], attribute: str, default: Any = OMIT) -> list[Any]:
     """Each element's field (dotted); elements without it are left out, or give the default."""
     found = (dotted(element, attribute) for element in items)
-    return [value if value is not OMIT else default for value in found if value is not OMIT or default is not OMIT]
+    made = [value if value is not OMIT else default for value in found if value is not OMIT or default is not OMIT]
+    _fits(weight(default) * sum(value is default for value in made) if default is not OMIT else 0)
+    return made
 
 
 def dotted(value: Any, path: str) -> Any:
@@ -102,6 +129,8 @@ def _fits(characters: int) -> None:
 
 def summed(items: Iterable[Any], attribute: str | None = None, start: Any = 0) -> Any:
     """The sum of numbers, or of a field of each element."""
+    if not isinstance(start, int | float):
+        raise TypeError(f"sum adds numbers, and {shown(start)[:40]!r} is none")
     return sum((value for value in (mapped(items, attribute) if attribute else items) if value is not OMIT), start)
 
 
@@ -127,9 +156,24 @@ def default(value: Any, other: Any = "", boolean: bool = False) -> Any:
 
 def unique(items: Iterable[Any]) -> list[Any]:
     """The elements, each once, in the order they came."""
-    kept: list[Any] = []
-    kept.extend(element for element in items if element not in kept)
-    return kept
+    kept: dict[Any, Any] = {}
+    for element in items:
+        kept.setdefault(_identity(element), element)
+    return list(kept.values())
+
+
+def _identity(value: Any) -> Any:
+    """What equal values share and a dict can hold, so that a long list is not compared with itself."""
+    if isinstance(value, list | dict):
+        return as_json(value, orjson.OPT_SORT_KEYS)
+    return value
+
+
+def remainder(left: Any, right: Any) -> Any:
+    """The remainder of numbers. Python's text formatting by % is not part of the language."""
+    if isinstance(left, str):
+        raise TypeError("% takes the remainder of numbers; join texts with ~")
+    return left % right
 
 
 def numbers(*ends: int) -> list[int]:
@@ -161,6 +205,8 @@ def decimal(value: Any, other: Any = 0.0) -> float:
 
 def rounded(value: Any, digits: int = 0) -> Any:
     """A number to so many digits; to a whole number without."""
+    if abs(digits) > DIGITS_MAX:
+        raise ValueError(f"round to {digits} digits; {DIGITS_MAX} is the most")
     return round(value, digits) if digits else round(value)
 
 
@@ -198,7 +244,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "string": shown,
     "sum": summed,
     "title": lambda text: shown(text).title(),
-    "tojson": lambda value: orjson.dumps(value, default=plain).decode(),
+    "tojson": lambda value: as_json(value).decode(),
     "trim": lambda text: shown(text).strip(),
     "unique": unique,
     "upper": lambda text: shown(text).upper(),
@@ -222,9 +268,9 @@ TESTS: dict[str, Callable[..., bool]] = {
     "iterable": lambda value: isinstance(value, list | dict | str),
     "true": lambda value: value is True,
     "false": lambda value: value is False,
-    "even": lambda value: value % 2 == 0,
-    "odd": lambda value: value % 2 == 1,
-    "divisibleby": lambda value, by: value % by == 0,
+    "even": lambda value: remainder(value, 2) == 0,
+    "odd": lambda value: remainder(value, 2) == 1,
+    "divisibleby": lambda value, by: remainder(value, by) == 0,
     "in": lambda value, container: value in container,
     "eq": lambda value, other: value == other,
     "ne": lambda value, other: value != other,

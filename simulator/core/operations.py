@@ -6,9 +6,10 @@ Rules: an operation does one main thing (create, read, list, update, delete or s
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from simulator.core.expressions import Names
 from simulator.core.pages import PAGE_FIELDS, PageModel, default_envelope
@@ -16,7 +17,8 @@ from simulator.core.places import Place
 from simulator.core.replies import CompiledReply, ReplyModel, compile_reply
 from simulator.core.resources import Name, Resource, joined_names, record_names, request_names
 from simulator.core.routes import METHODS, parse_path
-from simulator.core.templates import Value, compile_condition, compile_text, compile_value
+from simulator.core.templates import Value, compile_condition, compile_text, compile_value, static
+from simulator.core.values import written, wrong_at
 
 VERBS = ("create", "read", "list", "update", "delete", "signal")
 STATUS = {"create": 201, "delete": 204}
@@ -26,6 +28,18 @@ ALSO_MAX = 20
 def _as_pairs(value: Any) -> Any:
     """`unique: [email, [account, name]]`: each alone or together."""
     return [[each] if isinstance(each, str) else each for each in value] if isinstance(value, list) else value
+
+
+def _resource_signal(text: str) -> str:
+    if DOTTED.fullmatch(text) is None:
+        raise ValueError(f"a signal is written resource.signal, such as job.cancel, not {text!r}")
+    return text
+
+
+DOTTED = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\.[A-Za-z_][A-Za-z0-9_-]*")
+Signal = Annotated[
+    str, AfterValidator(_resource_signal), WithJsonSchema({"type": "string", "pattern": f"^{DOTTED.pattern}$"})
+]
 
 
 class VerbModel(BaseModel):
@@ -38,7 +52,7 @@ class VerbModel(BaseModel):
     list: Name | None = Field(None, description="Show many, page by page")
     update: Name | None = Field(None, description="Change fields: those in `set`, else those that read the body")
     delete: Name | None = Field(None, description="Remove one record, or take its `deleted` row")
-    signal: str | None = Field(None, description="Send a signal, as `resource.signal`", examples=["job.cancel"])
+    signal: Signal | None = Field(None, description="Send a signal, as `resource.signal`", examples=["job.cancel"])
     id: str | None = Field(None, description="Which record; by default the last path parameter")
     find: dict[Name, Any] = Field({}, description="Other records to bind by id; a missing one is not_found")
     where: dict[str, Any] = Field({}, description="Fields the record must have; for a list, the filter")
@@ -49,9 +63,9 @@ class VerbModel(BaseModel):
     def _one_verb(self) -> VerbModel:
         given = [verb for verb in VERBS if getattr(self, verb) is not None]
         if len(given) > 1:
-            raise ValueError(f"one thing at a time: {' and '.join(given)}; put what comes second under also")
-        if self.signal is not None and self.signal.count(".") != 1:
-            raise ValueError(f"signal is written resource.signal, such as job.cancel, not {self.signal!r}")
+            raise wrong_at(
+                given[1], f"one thing at a time, not {' and '.join(given)}; put what comes second under `also`"
+            )
         return self
 
 
@@ -90,18 +104,21 @@ class OperationModel(VerbModel):
     def _fits_together(self) -> OperationModel:
         verb = verb_of(self)[0]
         if self.reply is not None and self.replies:
-            raise ValueError("reply or replies, not both")
+            raise wrong_at("replies", "reply or replies, not both; take out one of them")
         if verb is None and self.reply is None and not self.replies:
             raise ValueError(f"an operation does something or replies: one of {', '.join(VERBS)}, reply or replies")
-        if verb is None and (self.set or self.id is not None or self.etag):
-            raise ValueError("set, id and etag need a record: one of create, read, update, delete or signal")
+        for key in ("set", "id", "etag"):
+            if verb is None and getattr(self, key):
+                raise wrong_at(key, f"{key} needs a record: one of create, read, update, delete or signal")
         for key, needs in (("page", "list"), ("order", "list"), ("unique", "create")):
             if key in self.model_fields_set and verb != needs:
-                raise ValueError(f"{key} goes with {needs}")
+                raise wrong_at(key, f"{key} goes with {needs}, and this operation does not {needs}; take it out")
         return self
 
 
 def _as_variants(value: Any) -> Any:
+    if value == []:
+        raise ValueError("a list of variants needs at least one; write it, or take the operation out")
     return value if isinstance(value, list) else [value]
 
 
@@ -176,6 +193,11 @@ def split_name(name: str, place: Place) -> tuple[str, str, tuple[str, ...]] | No
         hint = "; HEAD and OPTIONS are answered by themselves" if method in ("HEAD", "OPTIONS") else ""
         legal = "write a method (GET, POST, PUT, PATCH, DELETE) and a path, such as 'GET /jobs/{id}'"
         place.complain(f"{name!r} is no operation; {legal}{hint}", at_key=True)
+        return None
+    if path != path.strip() or "?" in path or "#" in path:
+        query = "leave out what follows '?' or '#', and let `when` look at `query`"
+        why = query if path == path.strip() else "write one space before it, and none behind it"
+        place.complain(f"{path!r} is no path that a request can have; {why}", at_key=True)
         return None
     try:
         segments = parse_path(path)
@@ -314,27 +336,32 @@ def _find(
             (place / name).unknown("resource", target, resources, at_key=target == name)
         elif not isinstance(text, str):
             (place / name).complain(
-                f'{text!r} names no record; write an id, such as {name}: "{{{{ params.{name}_id }}}}"'
+                f'{written(text)} names no record; write an id, such as {name}: "{{{{ params.{name}_id }}}}"'
             )
         else:
             found.append((name, resources[target], compile_text(text, place / name, names)))
     return tuple(found)
 
 
-def _field(place: Place, name: str, resource: Resource | None) -> Place:
-    """The place of a field's value, after a look whether there is such a field."""
+def _field(place: Place, name: str, resource: Resource | None, more: tuple[str, ...] = ()) -> Place:
+    """The place of a field's value, after a look whether there is such a field. `more` is legal beside the fields."""
     if resource is not None and name.split(".")[0] not in resource.known:
-        place.unknown(f"field of {resource.name}:", name, resource.known, at_key=True)
+        place.unknown(f"field of {resource.name}:", name, (*more, *resource.known), at_key=True)
     return place
 
 
 def _order(model: OperationModel, place: Place, names: Names, resource: Resource | None) -> Order | None:
     if isinstance(model.order, str):
         known = {"newest": "-ordinal", "oldest": "ordinal"}.get(model.order, model.order)
-        _field(place, known.lstrip("-"), resource)
+        if not static(known):
+            place.complain('an order that clients choose is written {by: "{{ … }}", fields: [name, …]}')
+            return None
+        _field(place, known.lstrip("-"), resource, ("newest", "oldest"))
         return Order(compile_text(known, place, names), frozenset({known.lstrip("-")}))
     for index, name in enumerate(model.order.fields):
         _field(place / "fields" / index, name, resource)
     by = compile_text(model.order.by, place / "by", names)
-    own = {str(by.of({})).lstrip("-")} if by.constant else set()
-    return Order(by, frozenset({*model.order.fields, *own}))
+    own = model.order.by.lstrip("-") if by.constant else None
+    if own is not None:
+        _field(place / "by", own, resource)
+    return Order(by, frozenset([*model.order.fields, *([] if own is None else [own])]))

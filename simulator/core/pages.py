@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from simulator.core.omit import OMIT
 from simulator.core.records import Found, Scan, field_of, sort_of
 from simulator.core.refusals import Refused
+from simulator.core.values import wrong_at
 
 PARAMETERS = {"cursor": "cursor", "offset": "offset", "number": "page"}
 PAGE_FIELDS = (
@@ -57,7 +58,7 @@ class PageModel(BaseModel):
     @model_validator(mode="after")
     def _size_within_max(self) -> PageModel:
         if self.size > self.max:
-            raise ValueError(f"size {self.size} is above max {self.max}; raise max or lower size")
+            raise wrong_at("size", f"size {self.size} is above max {self.max}; raise max or lower size")
         return self
 
     @property

@@ -12,10 +12,17 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from simulator.core.expressions import Names, Scope
-from simulator.core.helpers import shown
 from simulator.core.omit import OMIT
 from simulator.core.places import Place
-from simulator.core.replies import HeaderLines, Reply, header_lines, json_bytes
+from simulator.core.replies import (
+    HeaderLines,
+    Reply,
+    header_bytes,
+    header_lines,
+    json_bytes,
+    legal_header,
+    shown_at,
+)
 from simulator.core.templates import EVERYWHERE, Value, compile_text, compile_value
 
 PROBLEM_TYPE = b"application/problem+json"
@@ -63,10 +70,10 @@ class ErrorModel(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    status: int | None = Field(None, ge=400, le=599)
+    status: int | None = Field(None, ge=400, le=599, description="400 to 599; each kind has its own by default")
     code: str | int | None = Field(None, description="The service's own code for this; the kind's name by default")
     message: str | None = Field(None, description="The sentence; expressions may use `error.detail`")
-    headers: dict[str, str | int] = {}
+    headers: dict[str, str | int] = Field({}, description="Further header fields")
     details: dict[str, Any] = Field({}, description="Further members, `error.<name>` in the envelope")
 
 
@@ -77,18 +84,18 @@ class ErrorsModel(BaseModel):
 
     envelope: Any = Field("problem", description="`problem` (RFC 9457), or a body with `{{ error.… }}` in it")
     content_type: str | None = Field(None, description="application/problem+json for problem, else application/json")
-    invalid: ErrorModel = ErrorModel()
-    not_found: ErrorModel = ErrorModel()
-    no_operation: ErrorModel = ErrorModel()
-    method_not_allowed: ErrorModel = ErrorModel()
-    wrong_state: ErrorModel = ErrorModel()
-    conflict: ErrorModel = ErrorModel()
-    precondition_failed: ErrorModel = ErrorModel()
-    too_large: ErrorModel = ErrorModel()
-    unsupported_media_type: ErrorModel = ErrorModel()
-    precondition_required: ErrorModel = ErrorModel()
-    scenario_failed: ErrorModel = ErrorModel()
-    unavailable: ErrorModel = ErrorModel()
+    invalid: ErrorModel = Field(ErrorModel(), description="The request is not what the operation takes")
+    not_found: ErrorModel = Field(ErrorModel(), description="There is no such record")
+    no_operation: ErrorModel = Field(ErrorModel(), description="No operation answers this path")
+    method_not_allowed: ErrorModel = Field(ErrorModel(), description="No operation answers this method on this path")
+    wrong_state: ErrorModel = Field(ErrorModel(), description="The record's state has no row for this")
+    conflict: ErrorModel = Field(ErrorModel(), description="A record with the same `unique` fields exists already")
+    precondition_failed: ErrorModel = Field(ErrorModel(), description="If-Match names another version")
+    too_large: ErrorModel = Field(ErrorModel(), description="The body is larger than the server takes")
+    unsupported_media_type: ErrorModel = Field(ErrorModel(), description="The body's type cannot be read")
+    precondition_required: ErrorModel = Field(ErrorModel(), description="The operation demands If-Match")
+    scenario_failed: ErrorModel = Field(ErrorModel(), description="An expression failed while a request was answered")
+    unavailable: ErrorModel = Field(ErrorModel(), description="The records cannot be reached at the moment")
 
 
 class CompiledError(NamedTuple):
@@ -120,7 +127,7 @@ class Refusals:
         body = _problem(shape) if self._envelope is None else self._envelope.of({**_values(scope), "error": shape})
         headers = [(b"Content-Type", self._content_type), *refused.headers]
         for name, value in error.headers:
-            headers.extend(header_lines(name, value.of({**_values(scope), "error": shape})))
+            headers.extend(header_lines(name, value.of({**_values(scope), "error": shape}), self._where))
         return Reply(error.status, tuple(headers), json_bytes(body, self._where))
 
     def _members(self, error: CompiledError, refused: Refused, scope: Scope, request_id: str) -> dict[str, Any]:
@@ -134,7 +141,7 @@ class Refusals:
             **refused.members,
         }
         inner = {**_values(scope), "error": shape}
-        shape["message"] = refused.detail if error.message is None else shown(error.message.of(inner))
+        shape["message"] = refused.detail if error.message is None else shown_at(error.message.of(inner), self._where)
         return {**shape, **error.details.of(inner)}
 
 
@@ -144,11 +151,11 @@ def compile_errors(model: ErrorsModel, place: Place) -> Refusals:
     names = EVERYWHERE.plus("request", error=(*ERROR_FIELDS, *sorted(details)))
     kinds = {kind: _compile_kind(kind, getattr(model, kind), place / kind, names) for kind in KINDS}
     if model.envelope == "problem":
-        return Refusals(kinds, None, (model.content_type or PROBLEM_TYPE.decode()).encode(), str(place))
+        return Refusals(kinds, None, header_bytes(model.content_type or PROBLEM_TYPE.decode()), str(place))
     if isinstance(model.envelope, str) and "{{" not in model.envelope:
         (place / "envelope").unknown("envelope", model.envelope, ["problem"])
     envelope = compile_value(model.envelope, place / "envelope", names)
-    return Refusals(kinds, envelope, (model.content_type or "application/json").encode(), str(place / "envelope"))
+    return Refusals(kinds, envelope, header_bytes(model.content_type or "application/json"), str(place / "envelope"))
 
 
 def _compile_kind(kind: str, model: ErrorModel, place: Place, names: Names) -> CompiledError:
@@ -158,7 +165,9 @@ def _compile_kind(kind: str, model: ErrorModel, place: Place, names: Names) -> C
         kind if model.code is None else model.code,
         None if model.message is None else compile_text(model.message, place / "message", names),
         tuple(
-            (key.encode(), compile_value(value, place / "headers" / key, names)) for key, value in model.headers.items()
+            (key.encode(), compile_value(value, place / "headers" / key, names))
+            for key, value in model.headers.items()
+            if legal_header(key, place / "headers" / key)
         ),
         compile_value(model.details, place / "details", names),
     )

@@ -7,18 +7,17 @@ header names keep the case they were written in; what a client sent cannot end a
 from __future__ import annotations
 
 import base64
-import binascii
 import re
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-import orjson
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 from simulator.core.expressions import Names, Scope
-from simulator.core.helpers import plain, shown
+from simulator.core.helpers import as_json, shown
 from simulator.core.omit import OMIT
 from simulator.core.places import Place
-from simulator.core.templates import Value, compile_text, compile_value, constant
+from simulator.core.templates import Value, compile_text, compile_value, constant, static
+from simulator.core.values import wrong_at
 from simulator.errors import TemplateError
 
 HeaderLines = tuple[tuple[bytes, bytes], ...]
@@ -39,12 +38,31 @@ class Reply(NamedTuple):
     body: bytes
 
 
+def _possible(status: Any) -> Any:
+    """A status, where it can be told before a request comes."""
+    if isinstance(status, int | str) and (isinstance(status, int) or static(status)):
+        number = int(status) if str(status).isdecimal() else 0
+        if not 200 <= number <= 599:
+            raise ValueError(f"{status!r} is no status that a reply can have; there is 200 to 599")
+    return status
+
+
+STATUS_SCHEMA = {
+    "anyOf": [
+        {"type": "integer", "minimum": 200, "maximum": 599},
+        {"type": "string", "pattern": r"\{\{|^[2-5][0-9][0-9]$"},
+        {"type": "null"},
+    ]
+}
+Status = Annotated[int | str | None, AfterValidator(_possible), WithJsonSchema(STATUS_SCHEMA)]
+
+
 class ReplyModel(BaseModel):
     """A reply: a status, headers, and one kind of body."""
 
     model_config = ConfigDict(extra="forbid")
 
-    status: int | str | None = Field(None, description="100 to 599, or an expression", examples=[202])
+    status: Status = Field(None, description="200 to 599, or an expression", examples=[202])
     headers: dict[str, str | int | list[str]] = Field({}, description="Header fields; a list repeats the field")
     body: Any = Field(None, description="JSON; expressions anywhere in it")
     text: str | None = Field(None, description="A body that is text; say its type in headers")
@@ -54,9 +72,7 @@ class ReplyModel(BaseModel):
     def _one_body(self) -> ReplyModel:
         given = [key for key in ("body", "text", "bytes") if key in self.model_fields_set]
         if len(given) > 1:
-            raise ValueError(f"a reply has one body, not {' and '.join(given)}")
-        if isinstance(self.status, int) and not 200 <= self.status <= 599:
-            raise ValueError(f"{self.status} is no status that a reply can have; there is 200 to 599")
+            raise wrong_at(given[1], f"a reply has one body, not {' and '.join(given)}")
         return self
 
 
@@ -79,20 +95,20 @@ class CompiledReply:
 
     def render(self, scope: Scope, default_status: int = 200, default_body: Any = OMIT) -> Reply:
         """The reply for this scope; the defaults stand where the scenario says nothing."""
-        if self.fixed is not None:
+        if self.fixed is not None and (default_status == self.fixed.status or self._status.of(scope) is not None):
             return self.fixed
         status = self._status_of(scope, default_status)
         body, kind = self._body_of(scope, default_body)
         headers = [] if self.has_type or kind is None or status in BODYLESS else [kind]
         for name, value in self._headers:
-            headers.extend(header_lines(name, value.of(scope)))
+            headers.extend(header_lines(name, value.of(scope), self._where))
         return Reply(status, tuple(headers), b"" if status in BODYLESS else body)
 
     def _status_of(self, scope: Scope, default: int) -> int:
         status = self._status.of(scope)
         if status is None or status is OMIT:
             return default
-        if isinstance(status, str) and status.isdigit():
+        if isinstance(status, str) and len(status) == 3 and status.isascii() and status.isdigit():
             status = int(status)
         if not isinstance(status, int) or not 200 <= status <= 599:
             raise TemplateError(self._where, f"{status!r} is no status that a reply can have; there is 200 to 599")
@@ -103,7 +119,7 @@ class CompiledReply:
         if value is OMIT:
             return b"", None
         if self._form == "text":
-            return shown(value).encode("utf-8", "replace"), TEXT_TYPE
+            return shown_at(value, self._where).encode("utf-8", "replace"), TEXT_TYPE
         if self._form == "bytes":
             return value, BYTES_TYPE
         return json_bytes(value, self._where), JSON_TYPE
@@ -112,17 +128,25 @@ class CompiledReply:
 def json_bytes(value: Any, where: str) -> bytes:
     """A value as JSON. Raises TemplateError where it has no form in JSON."""
     try:
-        return orjson.dumps(value, default=plain)
+        return as_json(value)
     except TypeError as error:
         raise TemplateError(where, f"this has no form in JSON: {error}") from None
 
 
-def header_lines(name: bytes, value: Any) -> list[tuple[bytes, bytes]]:
+def shown_at(value: Any, where: str) -> str:
+    """A value as text. Raises TemplateError where it has none."""
+    try:
+        return shown(value)
+    except TypeError as error:
+        raise TemplateError(where, f"this has no form as text: {error}") from None
+
+
+def header_lines(name: bytes, value: Any, where: str) -> list[tuple[bytes, bytes]]:
     """A header field's lines: one, one for each element of a list, or none for omit and null."""
     if value is OMIT or value is None:
         return []
     values = value if isinstance(value, list) else [value]
-    return [(name, header_bytes(shown(each))) for each in values if each is not OMIT]
+    return [(name, header_bytes(shown_at(each, where))) for each in values if each is not OMIT]
 
 
 def header_bytes(text: str) -> bytes:
@@ -140,10 +164,15 @@ def compile_reply(model: ReplyModel, place: Place, names: Names) -> CompiledRepl
     headers = [
         (name.encode("latin-1", "replace"), compile_value(value, place / "headers" / name, names))
         for name, value in model.headers.items()
-        if _legal(name, place / "headers" / name)
+        if legal_header(name, place / "headers" / name)
     ]
     form = next((key for key in ("body", "text", "bytes") if key in model.model_fields_set), "body")
-    return CompiledReply(status, headers, _body(model, form, place, names), form, str(place / form))
+    body = _body(model, form, place, names)
+    try:
+        return CompiledReply(status, headers, body, form, str(place / form))
+    except TemplateError as error:  # of a reply that is fixed, before anybody asks for it
+        (place / form).complain(error.what)
+        return CompiledReply(status, headers, constant(None), form, str(place / form))
 
 
 def _body(model: ReplyModel, form: str, place: Place, names: Names) -> Value | None:
@@ -154,13 +183,16 @@ def _body(model: ReplyModel, form: str, place: Place, names: Names) -> Value | N
     if form == "bytes":
         try:
             return constant(base64.b64decode(model.bytes or "", validate=True))
-        except binascii.Error:
-            (place / "bytes").complain("this is not base64 (RFC 4648 section 4)")
+        except ValueError:  # binascii.Error is one, and so is what it says of letters beyond ASCII
+            (place / "bytes").complain(
+                "this is not base64 (RFC 4648 section 4); write letters, digits, + and /, padded with = to fours"
+            )
             return constant(b"")
     return compile_value(model.body, place / "body", names)
 
 
-def _legal(name: str, place: Place) -> bool:
+def legal_header(name: str, place: Place) -> bool:
+    """Whether a scenario may send this header field; complaints go to the place."""
     if not TOKEN.fullmatch(name):
         place.complain(
             f"{name!r} is no header name; letters, digits and hyphens are (RFC 9110 section 5.1)", at_key=True

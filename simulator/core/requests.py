@@ -86,6 +86,10 @@ class Request:
         """What the body says: JSON's value, or a form's fields; omit where there is none."""
         return self.parsed.data
 
+    def template_json(self) -> dict[str, Any]:
+        """The request as a whole, for `{{ request }}` itself."""
+        return {name: FIELDS[name](self) for name in ("id", "method", "path", "query", "headers", "body")}
+
     def template_field(self, name: str) -> Any:
         """`request.method` and the other fields of templates.REQUEST_FIELDS."""
         return FIELDS[name](self) if name in FIELDS else OMIT

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from simulator.core.expressions import Names
 from simulator.core.places import Place
@@ -22,11 +22,27 @@ from simulator.core.templates import (
     compile_condition,
     compile_value,
 )
-from simulator.core.values import DrawnDuration, Span
+from simulator.core.values import DrawnDuration, Span, wrong_at
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
-StateName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$")]
-EventName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.:/-]*$")]
+
+def _named(what: str, pattern: str, legal: str) -> Any:
+    """Text of one form: a wrong one is told in words, and the JSON Schema has the pattern."""
+
+    def check(text: str) -> str:
+        if re.fullmatch(pattern, text) is None:
+            raise ValueError(f"{text[:60]!r} is no {what}; {legal}")
+        return text
+
+    return AfterValidator(check), WithJsonSchema({"type": "string", "pattern": f"^{pattern}$"})
+
+
+WORD = "letters, digits, '_' and '-', and begins with a letter or '_'"
+Name = Annotated[str, *_named("name", "[A-Za-z_][A-Za-z0-9_-]*", f"a name has {WORD}")]
+StateName = Annotated[str, *_named("name of a state", "[A-Za-z_][A-Za-z0-9_.-]*", f"one has {WORD}; '.' may follow")]
+EventName = Annotated[
+    str,
+    *_named("name of an event", "[A-Za-z0-9_][A-Za-z0-9_.:/-]*", "one has letters, digits and '_', then also . : / -"),
+]
 VERB_SIGNALS = ("read", "updated", "deleted")
 BUILT_IN_FIELDS = ("id", "state", "ordinal", "version", "created_at", "updated_at", "view")
 ONLY_STATE = "present"  # of a resource without a table
@@ -56,8 +72,8 @@ class RowModel(BaseModel):
     @model_validator(mode="after")
     def _time_or_signal(self) -> RowModel:
         if self.signal is not None and self.after is not None:
-            raise ValueError(
-                f"a row waits for its signal {self.signal!r} or for time; take out one of signal and after"
+            raise wrong_at(
+                "after", f"a row waits for its signal {self.signal!r} or for time; take out one of signal and after"
             )
         return self
 
@@ -71,7 +87,7 @@ class StateModel(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    rows: list[RowModel] = []
+    rows: list[RowModel] = Field([], description="The ways out")
     set: dict[Name, Any] = Field({}, description="Fields to set on entering")
     emit: Events = Field([], description="Events to tell on entering")
 
@@ -100,7 +116,7 @@ class ResourceModel(BaseModel):
     @model_validator(mode="after")
     def _an_initial_needs_states(self) -> ResourceModel:
         if self.initial is not None and not self.states:
-            raise ValueError("initial names a state, and there are no states")
+            raise wrong_at("initial", "initial names a state, and there are no states; write some, or take it out")
         return self
 
 

@@ -60,10 +60,9 @@ def _segment(text: str) -> Segment:
         return Segment(text, names, None, text.endswith(":path}"))
     if ":path}" in text:
         raise ValueError(f"{text!r}: {{name:path}} stands alone in its segment")
-    parts = NAME.split(text)  # literal, name, ":path" or None, literal, …
-    pattern = "".join(
-        re.escape(part) if index % 3 == 0 else "(.+?)" for index, part in enumerate(parts) if index % 3 != 2
-    )
+    first, *between, last = map(re.escape, NAME.split(text)[::3])  # without the names: the literals around them
+    # Each parameter ends where the next literal begins first; atomic, so that no hostile segment makes it try again.
+    pattern = first + "".join(f"(?>(.+?){literal})" for literal in between) + "(.+)" + last
     return Segment(text, names, re.compile(pattern))
 
 

@@ -17,6 +17,7 @@ from simulator.core.resources import Resource
 from simulator.core.states import settle
 from simulator.core.templates import Value
 from simulator.core.turns import Turn
+from simulator.core.verbs import claim
 
 ALWAYS_SCANNED = frozenset({"id", "state", "ordinal", "created_at", ""})  # stores can filter and order by these anyway
 
@@ -70,8 +71,10 @@ class Service:
         return self._by_kind.get(kind)
 
     def settle(self, turn: Turn, resource: Resource, record: Record) -> Record:
-        """Run the record's overdue moves."""
-        return settle(turn, resource, record)
+        """Run the record's overdue moves. Whoever has a unique value first keeps it."""
+        settled = settle(turn, resource, record)
+        claim(turn, resource, record, settled, refuse=False)
+        return settled
 
     def scanned(self) -> dict[str, tuple[str, ...]]:
         """For each kind, the fields that some scan filters or orders by: what a store must index."""

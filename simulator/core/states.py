@@ -78,7 +78,7 @@ def settle(turn: Turn, resource: Resource, record: Record) -> Record:
         row = state.rows[record.row] if state and record.row is not None and record.row < len(state.rows) else None
         if state is None or row is None or row.to not in resource.states:
             return turn.put(record._replace(due_ms=None, row=None, version=record.version + 1))
-        record = enter(turn_at(turn, due_ms), resource, record, row.to, row, "after", due_ms)
+        record = enter(turn_at(turn, due_ms, record.origin), resource, record, row.to, row, "after", due_ms)
         instant = instant + 1 if record.due_ms == due_ms else 0
         if instant >= INSTANT_MOVES_MAX:
             record = turn.put(record._replace(due_ms=due_ms + 1, version=record.version + 1))
@@ -125,13 +125,17 @@ def emit(turn: Turn, record: Record, type_: str, at_ms: int, index: int) -> None
     )
 
 
-def turn_at(turn: Turn, at_ms: int) -> Turn:
-    """The same turn with `now` at the instant of a move, where that lies in the past."""
-    if turn.now_ms == at_ms:
+def turn_at(turn: Turn, at_ms: int, origin: str | None = None) -> Turn:
+    """The same turn with `now` at the instant of a move, where that lies in the past.
+
+    A timed move also has the `origin` of its record: its links do not depend on who looks first.
+    """
+    if turn.now_ms == at_ms and origin in (None, turn.origin):
         return turn
     then = object.__new__(Turn)
     then.__dict__.update(turn.__dict__)
     then.now_ms = at_ms
+    then.origin = turn.origin if origin is None else origin
     return then
 
 

@@ -18,7 +18,7 @@ from simulator.core.clock import Instant
 from simulator.core.expressions import Compiler, Fn, Names, Scope
 from simulator.core.helpers import ITEMS_MAX, bounded, shown
 from simulator.core.omit import OMIT
-from simulator.core.places import Place
+from simulator.core.places import Place, nowhere
 from simulator.core.records import NotLoaded
 from simulator.errors import TemplateError
 
@@ -79,9 +79,13 @@ def compile_text(text: str, place: Place, names: Names) -> Value:
     """A text: without `{{` itself, as one expression the value of that, else its parts joined."""
     if "{{" not in text and "{%" not in text:
         return constant(text)
-    parts = _parse(text, place)
     compiler = Compiler(place, names)
-    made = [compiler.compile(part) for part in parts]
+    try:
+        parts = _parse(text, place)
+        made = [compiler.compile(part) for part in parts]
+    except RecursionError:
+        place.complain(f"{text.strip()[:60]!r}… is nested too deeply; take it apart")
+        return constant(None)
     if PATH.fullmatch(text.strip()) and len(parts) == 1:
         return Value(made[0], compiler=compiler)  # a dotted path cannot fail, so nothing needs to watch it
     if len(made) == 1 and not isinstance(parts[0], nodes.TemplateData):
@@ -91,8 +95,9 @@ def compile_text(text: str, place: Place, names: Names) -> Value:
 
 def compile_condition(data: Any, place: Place, names: Names) -> Value:
     """A `when`: an expression that holds or not."""
+    data = data.strip() if isinstance(data, str) else data
     value = compile_value(data, place, names)
-    if not isinstance(data, bool) and (not isinstance(data, str) or value.constant):
+    if not isinstance(data, bool) and not (isinstance(data, str) and _alone(data)):
         place.complain(f"{data!r} is no condition; write an expression, such as \"{{{{ state == 'DONE' }}}}\"")
     return value
 
@@ -102,11 +107,19 @@ def static(text: str) -> bool:
     return "{{" not in text
 
 
+def _alone(text: str) -> bool:
+    """Whether a text is one expression and nothing else; with a word beside it, it would be a text and always hold."""
+    try:
+        return "{{" in text and len(_parse(text, nowhere())) == 1
+    except RecursionError:
+        return True  # it has been complained of
+
+
 def _parse(text: str, place: Place) -> list[nodes.Node]:
     try:
         body = SYNTAX.parse(text).body
-    except TemplateSyntaxError as error:
-        place.complain(f"{text.strip()!r} is no expression: {error.message}")
+    except (TemplateSyntaxError, ValueError) as error:  # a ValueError is Python's, of a number too long to read
+        place.complain(f"{text.strip()!r} is no expression: {getattr(error, 'message', error)}")
         return [nodes.Const(None)]
     if any(not isinstance(part, nodes.Output) for part in body):
         place.complain("{% … %} is not part of the language; branch with {if, then, else}, repeat with {for, in, do}")

@@ -12,15 +12,37 @@ from collections.abc import Callable
 from statistics import NormalDist
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import BeforeValidator, PlainValidator, WithJsonSchema
+from pydantic import BeforeValidator, PlainValidator, ValidationError, WithJsonSchema
+
+from simulator.core.places import listed, unknown_name
 
 MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 BYTES = {"B": 1, "kB": 1000, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 DURATION_MS_MAX = 3650 * MS["d"]  # ten years: far beyond any schedule, and any product of it stays a small integer
+SIZE_BYTES_MAX = 10**15  # a million gigabytes: no machine has them, and they are still exact as a float
 DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 SIZE = re.compile(r"(\d+(?:\.\d+)?) ?(B|kB|MB|GB|KiB|MiB|GiB)")
 DURATION_HELP = "a duration is a number and one of ms, s, m, h, d, such as 250ms, 1.5s or 24h"
 Z_99 = NormalDist().inv_cdf(0.99)
+WORDS: dict[Any, str] = {None: "null", True: "true", False: "false"}
+
+
+def written(value: object, most: int = 60) -> str:
+    """A value in a message, the way it is written in a scenario, cut where it is long."""
+    if value is None or isinstance(value, bool):
+        return WORDS[value]
+    if isinstance(value, dict):
+        word = f"{{{', '.join(f'{key}: {written(part)}' for key, part in value.items())}}}"
+    else:
+        word = f"[{', '.join(map(written, value))}]" if isinstance(value, list) else repr(value)
+    return word if len(word) <= most else f"{word[:most]}…"
+
+
+def wrong_at(key: str, what: str) -> ValidationError:
+    """What a model's own validator raises, so that the complaint stands at one of its keys."""
+    return ValidationError.from_exception_data(
+        "", [{"type": "value_error", "loc": (key,), "input": None, "ctx": {"error": ValueError(what)}}]
+    )
 
 
 class Span(NamedTuple):
@@ -43,11 +65,11 @@ def duration_ms(value: object) -> int:
         return 0
     match = DURATION.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        raise ValueError(f"{value!r} is no duration; {DURATION_HELP}")
-    ms = round(float(match[1]) * MS[match[2]])
+        raise ValueError(f"{written(value)} is no duration; {DURATION_HELP}")
+    ms = float(match[1]) * MS[match[2]]
     if ms > DURATION_MS_MAX:
-        raise ValueError(f"{value!r} is longer than ten years (3650d), the longest duration there is")
-    return ms
+        raise ValueError(f"{written(value)} is longer than ten years (3650d), the longest duration there is")
+    return round(ms)
 
 
 def size_bytes(value: object) -> int:
@@ -57,9 +79,12 @@ def size_bytes(value: object) -> int:
     match = SIZE.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise ValueError(
-            f"{value!r} is no size; a size is a number and one of {', '.join(BYTES)}, such as 64kB or 10MiB"
+            f"{written(value)} is no size; a size is a number and one of {', '.join(BYTES)}, such as 64kB or 10MiB"
         )
-    return int(float(match[1]) * BYTES[match[2]])
+    size = float(match[1]) * BYTES[match[2]]
+    if size > SIZE_BYTES_MAX:
+        raise ValueError(f"{written(value)} is more than {SIZE_BYTES_MAX // 10**9}GB, the largest size there is")
+    return int(size)
 
 
 def fixed(ms: int, text: str = "") -> Span:
@@ -73,14 +98,17 @@ def span(value: object) -> Span:
         return value
     if not isinstance(value, dict):
         return fixed(duration_ms(value), str(value))
-    if len(value) != 1 or (name := next(iter(value))) not in DISTRIBUTIONS:
-        raise ValueError(f"{value!r} is no distribution; there is {', '.join(DISTRIBUTIONS)}, one at a time")
+    if len(value) != 1:
+        raise ValueError(f"a distribution is one of {listed(DISTRIBUTIONS)}, not {written(value)}")
+    name = next(iter(value))
+    if name not in DISTRIBUTIONS:
+        raise ValueError(unknown_name("distribution", str(name), DISTRIBUTIONS))
     return Span(f"{name} {value[name]}", DISTRIBUTIONS[name](value[name]))
 
 
 def _uniform(value: Any) -> Callable[[float], float]:
     if not isinstance(value, list) or len(value) != 2:
-        raise ValueError(f"uniform takes a lower and an upper end, such as [1s, 3s], not {value!r}")
+        raise ValueError(f"uniform takes a lower and an upper end, such as [1s, 3s], not {written(value)}")
     low, high = map(duration_ms, value)
     if low > high:
         raise ValueError(f"uniform's lower end {value[0]} is above its upper end {value[1]}")
@@ -115,13 +143,13 @@ def _pareto(value: Any) -> Callable[[float], float]:
 
 def _shape(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0.1 <= value <= 100:
-        raise ValueError(f"pareto's shape is a number from 0.1 to 100, not {value!r}")
+        raise ValueError(f"pareto's shape is a number from 0.1 to 100, not {written(value)}")
     return float(value)
 
 
 def _parameters(name: str, value: Any, **readers: Callable[[object], float]) -> list[float]:
     if not isinstance(value, dict) or set(value) != set(readers):
-        raise ValueError(f"{name} takes {' and '.join(readers)}, not {value!r}")
+        raise ValueError(f"{name} takes {' and '.join(readers)}, not {written(value)}")
     return [read(value[key]) for key, read in readers.items()]
 
 
@@ -151,6 +179,12 @@ def _length(*names: str) -> dict[str, Any]:
     }
 
 
+SHAPE_SCHEMA = {
+    "description": "The smaller, the longer the tail",
+    "type": "number",
+    "minimum": 0.1,
+    "maximum": 100,
+}
 SPAN_SCHEMA = {
     "description": "A duration, or a distribution that one is drawn from.",
     "anyOf": [
@@ -161,13 +195,20 @@ SPAN_SCHEMA = {
             "maxProperties": 1,
             "additionalProperties": False,
             "properties": {
-                "uniform": {"type": "array", "items": DURATION_SCHEMA, "minItems": 2, "maxItems": 2},
-                "normal": _length("mean", "sd"),
-                "lognormal": _length("median", "p99"),
-                "exponential": _length("mean"),
+                "uniform": {
+                    "description": "Anywhere between two ends, such as [1s, 3s]",
+                    "type": "array",
+                    "items": DURATION_SCHEMA,
+                    "minItems": 2,
+                    "maxItems": 2,
+                },
+                "normal": {"description": "A bell, cut at zero", **_length("mean", "sd")},
+                "lognormal": {"description": "Mostly short, with a long tail", **_length("median", "p99")},
+                "exponential": {"description": "Waiting for what comes at any moment", **_length("mean")},
                 "pareto": {
+                    "description": "Never under `min`, with a very long tail",
                     "type": "object",
-                    "properties": {"min": DURATION_SCHEMA, "shape": {"type": "number", "minimum": 0.1, "maximum": 100}},
+                    "properties": {"min": DURATION_SCHEMA, "shape": SHAPE_SCHEMA},
                     "required": ["min", "shape"],
                     "additionalProperties": False,
                 },

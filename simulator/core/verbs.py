@@ -16,11 +16,11 @@ from simulator.core.omit import OMIT
 from simulator.core.operations import Step, Variant
 from simulator.core.pages import Page, asked, page_of
 from simulator.core.places import listed
-from simulator.core.records import Entry, Need, NotLoaded, Record, Scan, field_of, text_of
+from simulator.core.records import Entry, Found, Need, NotLoaded, Record, Scan, field_of, text_of
 from simulator.core.refusals import Refused
 from simulator.core.resources import Resource
 from simulator.core.states import enter, kept, listening, signalled
-from simulator.core.templates import LiveScope
+from simulator.core.templates import LiveScope, Value
 from simulator.core.turns import Item, Turn, held
 
 ID_MAX = 512  # characters; longer ones would not fit into a path
@@ -67,7 +67,7 @@ def create(turn: Turn, _: Variant, step: Step, resource: Resource, scope: LiveSc
     if first not in resource.states:
         raise Refused("invalid", f"A new {resource.name} cannot begin in state {_short(first)}.")
     record = enter(turn, resource, record, first, None, "created", now)
-    _claim(turn, resource, None, record)
+    claim(turn, resource, None, record)
     record = turn.record(resource, id_) or record
     return _done(turn, record, scope)
 
@@ -76,8 +76,9 @@ def read(turn: Turn, _: Variant, step: Step, resource: Resource, scope: LiveScop
     """One record."""
     record = _the(turn, step, resource, scope)
     done = _done(turn, record, scope)
-    if "read" in resource.signals:
-        signalled(turn, resource, record, "read")
+    if "read" in resource.signals and (moved := signalled(turn, resource, record, "read")):
+        claim(turn, resource, record, moved, refuse=False)
+        record = moved
     if step.set:
         _change(turn, resource, record, _set(record.fields, step, scope))
     return done
@@ -102,10 +103,11 @@ def delete(turn: Turn, variant: Variant, step: Step, resource: Resource, scope: 
     _precondition(turn, variant, record)
     scope.update(held(record, turn))
     if "deleted" in resource.signals:
-        _signal(turn, resource, record, "deleted")
+        record = _signal(turn, resource, record, "deleted")
+        scope.update(held(record, turn))
         return Done(record)
     turn.remove(record)
-    _claim(turn, resource, record, None)
+    claim(turn, resource, record, None)
     turn.events.append(
         RecordRemoved(turn.now_ms, turn.wire_us, turn.service.digest, record.kind, record.id, record.version, "deleted")
     )
@@ -137,7 +139,7 @@ def list_(turn: Turn, variant: Variant, step: Step, resource: Resource, scope: L
     scan = Scan(resource.kind, tuple((n, t) for n, t in where if t is not None), by, descending, total=variant.counts)
     want = asked(variant.page, scan, request.query, turn.service.key)
     none = any(text is None for _, text in where)
-    found = turn.look.scan(want.scan._replace(most=0) if none else want.scan)
+    found = Found((), False, 0 if variant.counts else None) if none else turn.look.scan(want.scan)
     items = _views(turn, found.records)
     url = request.base + request.path
     page = page_of(variant.page, want, found, items, url, request.query_string, turn.service.key)
@@ -209,9 +211,33 @@ def _new_id(turn: Turn, step: Step, resource: Resource, scope: LiveScope) -> str
 def _reread(record: Record, resource: Resource, scope: LiveScope, turn: Turn) -> dict[str, Any]:
     """PUT replaces what the body could say, PATCH and the rest change what it does say."""
     replace = turn.request is not None and turn.request.method == "PUT"
-    made = [(name, value.of(scope)) for name, value in resource.body_fields]
+    told = [(name, value) for name, value in resource.body_fields if replace or _told(value, scope)]
+    made = [(name, value.of(scope)) for name, value in told]
     gone = {name for name, value in made if replace and value is OMIT}
     return {name: value for name, value in record.fields.items() if name not in gone} | kept(made, resource.place)
+
+
+class _Asked(dict[str, Any]):
+    """A body that notes what is asked of it: a field that is there, or only ones that are not."""
+
+    there: bool | None = None  # None: no field was asked for
+
+    def template_field(self, name: str) -> Any:
+        """The field, as any mapping gives it."""
+        value = self.get(name, OMIT)
+        self.there = bool(self.there) or value is not OMIT
+        return value
+
+
+def _told(value: Value, scope: LiveScope) -> bool:
+    """Whether the body says anything of a field; `{{ body.vip | default(false) }}` alone says nothing of it."""
+    body = scope["body"]
+    if not isinstance(body, dict):
+        return True
+    scope["body"] = asked = _Asked(body)
+    value.of(scope)
+    scope["body"] = body
+    return asked.there is not False
 
 
 def _set(fields: dict[str, Any], step: Step, scope: LiveScope) -> dict[str, Any]:
@@ -221,7 +247,7 @@ def _set(fields: dict[str, Any], step: Step, scope: LiveScope) -> dict[str, Any]
 def _change(turn: Turn, resource: Resource, record: Record, fields: dict[str, Any]) -> Record:
     """New fields in the same state."""
     changed = turn.put(record._replace(fields=fields, version=record.version + 1, updated_ms=turn.now_ms))
-    _claim(turn, resource, record, changed)
+    claim(turn, resource, record, changed)
     turn.events.append(
         RecordChanged(
             turn.now_ms, turn.wire_us, turn.service.digest, changed.kind, changed.id, changed.version, "updated"
@@ -240,22 +266,26 @@ def _signal(turn: Turn, resource: Resource, record: Record, name: str) -> Record
             f"{resource.name} {_short(record.id)} is {record.state}; {name} is possible in {states}.",
             {"state": record.state},
         )
-    _claim(turn, resource, before, moved)
+    claim(turn, resource, before, moved)
     return moved
 
 
-def _claim(turn: Turn, resource: Resource, before: Record | None, after: Record | None) -> None:
-    """Keep the values that must be unique in step with the record that has them."""
+def claim(turn: Turn, resource: Resource, before: Record | None, after: Record | None, *, refuse: bool = True) -> None:
+    """Keep the values that must be unique in step with the record that has them. Raises Refused.
+
+    With `refuse` false, a value that another record has stays with that one.
+    """
     for group in turn.service.unique.get(resource.name, ()):
         old, new = _unique_key(before, group), _unique_key(after, group)
         if old == new:
             continue
         if new is not None and after is not None:
             owner = turn.entry(new)
-            if owner is not None and owner != after.id:
+            if owner in (None, after.id):
+                turn.entries.append(Entry(new, after.id))
+            elif refuse:
                 raise Refused("conflict", f"There is a {resource.name} with this {' and '.join(group)} already.")
-            turn.entries.append(Entry(new, after.id))
-        if old is not None:
+        if old is not None and before is not None and turn.entry(old) == before.id:
             turn.entries.append(Entry(old, None))
 
 

@@ -73,7 +73,7 @@ def _unique_fields(scenario: Scenario, resources: dict[str, Resource], place: Pl
         for index, variant in enumerate(variants):
             resource = resources.get(variant.create or "")
             for group, fields in enumerate(variant.unique if resource else ()):
-                for field in fields:
+                for number, field in enumerate(fields):
                     if resource is not None and field not in resource.known:
-                        spot = place / "operations" / name / index / "unique" / group
+                        spot = place / "operations" / name / index / "unique" / group / number
                         spot.unknown(f"field of {resource.name}:", field, resource.known)

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
 from simulator.core.clock import ClockSettings
 from simulator.core.operations import Operations
 from simulator.core.refusals import ErrorsModel
 from simulator.core.resources import Name, ResourceModel
 
-Prefix = Annotated[str, StringConstraints(pattern=r"^(/|(/[A-Za-z0-9._~-]+)+)?$")]
+PREFIX = re.compile(r"(/|(/[A-Za-z0-9._~-]+)+)?")
 SEED_MAX = 2**63 - 1
+
+
+def _prefix(text: str) -> str:
+    if PREFIX.fullmatch(text) is None:
+        raise ValueError(f"{text!r} is no prefix; one begins with a slash and does not end with one, such as /api/v3")
+    return text
+
+
+Prefix = Annotated[str, AfterValidator(_prefix), WithJsonSchema({"type": "string", "pattern": f"^{PREFIX.pattern}$"})]
 
 
 class Scenario(BaseModel):
@@ -28,4 +38,8 @@ class Scenario(BaseModel):
     clock: ClockSettings | None = Field(None, description="How the service's clock runs")
     errors: ErrorsModel = Field(default_factory=ErrorsModel, description="How the service says no")
     resources: dict[Name, ResourceModel] = Field({}, description="The kinds of things the service keeps")
-    operations: Operations = Field({}, description="What requests do, by `METHOD /path`")
+    operations: Operations = Field(
+        {},
+        description="What requests do, by `METHOD /path`",
+        json_schema_extra={"propertyNames": {"pattern": "^(GET|POST|PUT|PATCH|DELETE) /"}},
+    )

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from simulator.core.operations import Step
 from simulator.core.places import Place, listed
-from simulator.core.resources import Resource, Row
+from simulator.core.resources import Resource
 from simulator.core.routes import Routes
 from simulator.core.service import Service
 
@@ -49,14 +49,10 @@ def _unreachable(resource: Resource, place: Place) -> None:
     seen: list[str] = [resource.initial.of({})]
     for name in seen:
         state = resource.states.get(name)
-        seen.extend(row.to for row in (state.rows if state else ()) if row.to not in seen and _possible(row))
+        seen.extend(row.to for row in (state.rows if state else ()) if row.to not in seen and row.weight > 0)
     for name in resource.states:
         if name not in seen:
             (place / name).warn(f"no row leads to state {name!r}, and it is not the initial one", at_key=True)
-
-
-def _possible(row: Row) -> bool:
-    return row.weight > 0 or row.signal is not None
 
 
 def _stuck(resource: Resource, sent: frozenset[str], place: Place) -> None:
@@ -66,7 +62,7 @@ def _stuck(resource: Resource, sent: frozenset[str], place: Place) -> None:
         if state.rows and not ways:
             (place / name).warn(f"nothing leaves state {name!r}; a final state has no rows", at_key=True)
         elif ways and all(row.signal is not None and row.signal not in sent for row in ways):
-            signals = listed(dict.fromkeys(str(row.signal) for row in ways))
+            signals = listed(dict.fromkeys(repr(row.signal) for row in ways))
             what = "the signal" if len(ways) == 1 else "the signals"
             (place / name).warn(
                 f"state {name!r} is left only by {what} {signals}, which no operation sends", at_key=True

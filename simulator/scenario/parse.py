@@ -27,7 +27,7 @@ class Draft(NamedTuple):
     scenario: Scenario
     data: dict[str, Any]  # the document, with all that it extends and includes
     marks: Marks
-    digest: str
+    digest: str  # of the data in its order, which decides the first state, and the bytes of replies
     warnings: tuple[Complaint, ...]
 
     @property
@@ -60,24 +60,28 @@ def service_of(draft: Draft, seed: int, mount: str = "/") -> Service:
 
 
 def _loaded(document: Document | None, complaints: list[Complaint]) -> Draft:
-    if document is None or complaints:
+    """The draft; what is said of a spot whose text was wrong already would only be a consequence, and is left out."""
+    found: list[Complaint] = []
+    draft = None if document is None else _draft(*document, found)
+    spots = {complaint[:3] for complaint in complaints}
+    complaints += [complaint for complaint in found if complaint[:3] not in spots]
+    if draft is None or not all(complaint.warning for complaint in complaints):
         raise ScenarioError(_sorted(complaints))
-    return _draft(*document, complaints)
+    return draft._replace(warnings=tuple(_sorted(complaints)))
 
 
-def _draft(data: dict[str, Any], marks: Marks, complaints: list[Complaint]) -> Draft:
+def _draft(data: dict[str, Any], marks: Marks, complaints: list[Complaint]) -> Draft | None:
     place = Place(marks, complaints)
     try:
         scenario = Scenario.model_validate(data)
     except ValidationError as error:
         complain_of(error, place, Scenario)
-        raise ScenarioError(_sorted(complaints)) from None
-    digest = hashlib.blake2b(orjson.dumps(data, option=orjson.OPT_SORT_KEYS), digest_size=8).hexdigest()
+        return None
+    digest = hashlib.blake2b(orjson.dumps(data), digest_size=8).hexdigest()
     service = compile_scenario(scenario, place, digest, 0)
-    if any(not complaint.warning for complaint in complaints):
-        raise ScenarioError(_sorted(complaints))
-    lint(service, place)
-    return Draft(scenario, data, marks, digest, tuple(_sorted(complaints)))
+    if all(complaint.warning for complaint in complaints):
+        lint(service, place)
+    return Draft(scenario, data, marks, digest, ())
 
 
 def _sorted(complaints: list[Complaint]) -> list[Complaint]:

@@ -1,0 +1,201 @@
+"""The whole document: what may stand in it, what is meant by what does not, and one scenario that uses every key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from simulator.core.clock import ClockSettings
+from simulator.core.operations import OperationModel, OrderModel, VerbModel
+from simulator.core.pages import PageModel
+from simulator.core.refusals import KINDS, ErrorModel, ErrorsModel
+from simulator.core.replies import ReplyModel
+from simulator.core.resources import ResourceModel, RowModel, StateModel
+from simulator.core.values import DISTRIBUTIONS
+from simulator.scenario.document import SEED_MAX, Scenario
+from simulator.scenario.parse import parse_data, parse_text
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+MODELS: list[type[BaseModel]] = [
+    Scenario, ClockSettings, ErrorsModel, ErrorModel, ResourceModel, StateModel, RowModel, OperationModel, VerbModel,
+    OrderModel, PageModel, ReplyModel,
+]  # fmt: skip
+
+EVERY_KEY = """\
+scenario: every-key
+summary: Uses every key of the language once
+seed: 7
+base_path: /v1
+mount: /here
+clock: {mode: scaled, rate: 60, epoch: 2026-01-01T00:00:00Z}
+errors:
+  envelope: {error: {code: "{{ error.code }}", text: "{{ error.message }}", help: "{{ error.help }}"}}
+  content_type: application/json
+  invalid: {status: 422, code: 17, message: "No: {{ error.detail }}", headers: {X-Why: shape}, details: {help: /help}}
+  not_found: {code: NOT_FOUND}
+  no_operation: {code: NO_OPERATION}
+  method_not_allowed: {code: NO_METHOD}
+  wrong_state: {code: WRONG_STATE}
+  conflict: {code: CONFLICT}
+  precondition_failed: {code: CHANGED}
+  too_large: {code: TOO_LARGE}
+  unsupported_media_type: {code: WRONG_TYPE}
+  precondition_required: {code: CONDITION}
+  scenario_failed: {code: FAILED}
+  unavailable: {code: AGAIN}
+resources:
+  customer:
+    record: {name: "{{ body.name }}", email: "{{ body.email }}"}
+  job:
+    id: "job_{{ chance.base62(8) }}{{ chance.hex(8) }}{{ chance.digits(4) }}"
+    record:
+      input: "{{ body.input }}"
+      owner: "{{ customer.id | default(omit) }}"
+      key: "{{ chance.uuid4() }}"
+      tag: "{{ chance.ulid() }}"
+      dice: "{{ chance.integer(1, 6) }}"
+      side: "{{ chance.choice(['left', 'right']) }}"
+    view:
+      id: "{{ id }}"
+      status: "{{ state | lower }}"
+      number: "{{ ordinal }}"
+      at: ["{{ now.iso }}", "{{ now.epoch }}", "{{ now.epoch_ms }}", "{{ now.http }}"]
+      link: "{{ base_url }}/jobs/{{ id }}"
+      owner: {if: "{{ record.owner }}", then: "{{ record.owner }}", else: nobody}
+      siblings: {for: one, in: "{{ records('job', owner=record.owner) }}", do: "{{ one.id }}"}
+    initial: "{{ body.state | default('NEW') }}"
+    states:
+      NEW:
+        - {to: A, after: 250ms}
+        - {to: A, after: {uniform: [1s, 3s]}}
+        - {to: A, after: {normal: {mean: 2s, sd: 200ms}}}
+        - {to: A, after: {lognormal: {median: 2s, p99: 8s}}}
+        - {to: A, after: {exponential: {mean: 2s}}}
+        - {to: A, after: {pareto: {min: 50ms, shape: 1.5}}}
+      A:
+        rows:
+          - {to: B, after: 1.5s, when: "{{ record.dice > 3 }}", weight: 9, set: {done: true}, emit: job.done}
+          - {to: B, after: 10m, weight: 1, emit: [job.done, job.late]}
+          - {to: B, signal: stop, set: {why: "{{ body.why }}"}}
+          - {to: A, signal: read}
+          - {to: A, signal: updated}
+          - {to: B, signal: deleted}
+        set: {since: "{{ now.iso }}"}
+        emit: job.started
+      B:
+operations:
+  POST /customers: {create: customer, unique: [name, [name, email]]}
+  POST /customers/{customer_id}/jobs:
+    summary: Begins a job
+    create: job
+    find: {customer: "{{ params.customer_id }}"}
+    set: {via: "{{ request.method }}"}
+    also:
+      - {update: customer, id: "{{ customer.id }}", set: {busy: true}, when: "{{ body.busy }}"}
+      - {create: job, where: {owner: "{{ customer.id }}"}}
+      - {delete: job, id: "{{ body.old }}", find: {old: {job: "{{ body.old }}"}}}
+      - {signal: job.stop, id: "{{ body.stop }}"}
+    reply: {status: 202, headers: {Location: "{{ base_url }}/jobs/{{ id }}", Retry-After: 1, Link: [a, b]}}
+  GET /jobs/{id}: {read: job, etag: true, where: {owner: "{{ headers.x_owner or omit }}"}}
+  GET /jobs/{name}.txt: {read: job, id: "{{ params.name }}", reply: {text: "{{ record.input }}"}}
+  GET /jobs:
+    list: job
+    where: {state: "{{ query.status }}"}
+    order: {by: "{{ query.sort or '-dice' }}", fields: [dice, created_at]}
+    page: {style: number, size: 5, max: 50, size_parameter: per_page, parameter: page, first: 0, link: true}
+    reply: {body: {data: "{{ page.items }}", total: "{{ page.total }}"}}
+  GET /jobs-by-cursor: {list: job, order: newest, page: {style: cursor}}
+  GET /jobs-by-offset: {list: job, order: -dice, page: {style: offset}}
+  GET /jobs-unpaged: {list: job, order: oldest}
+  PATCH /jobs/{id}: {update: job, etag: required}
+  DELETE /jobs/{id}: {delete: job}
+  POST /jobs/{id}:stop: {signal: job.stop}
+  GET /status:
+    - {when: "{{ 'text/plain' in headers.accept }}", reply: {text: up}}
+    - {replies: [{status: 503}, {body: {up: true}}], after_last: again}
+  GET /pixel: {reply: {headers: {Content-Type: image/gif}, bytes: R0lGODlhAQABAAAAACw=}}
+  GET /files/{rest:path}: {reply: {text: "{{ params.rest }}"}}
+"""
+
+
+def used(value: Any) -> Iterator[tuple[type[BaseModel], str]]:
+    """Every key that is written somewhere in a model, with the model it belongs to."""
+    if isinstance(value, BaseModel):
+        for key in value.model_fields_set:
+            yield type(value), key
+            yield from used(getattr(value, key))
+    elif isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from used(part)
+
+
+def test_one_scenario_uses_every_key_and_is_accepted() -> None:
+    draft = parse_text(EVERY_KEY, "every-key")
+    assert draft.warnings == ()
+    written = set(used(draft.scenario))
+    missing = {(model.__name__, key) for model in MODELS for key in model.model_fields if (model, key) not in written}
+    alone = {("VerbModel", key) for key in ("read", "list")}  # `also` only changes things
+    assert missing == alone
+    assert all(re.search(rf"\b{name}: [\[{{]", EVERY_KEY) for name in DISTRIBUTIONS)
+
+
+def readme_table(heading: str) -> list[str]:
+    """The keys in the first column of a table of the README, whose head begins with `heading`."""
+    rows = README.split(f"\n{heading}", 1)[1].split("\n\n", 1)[0].splitlines()[2:]
+    return [key for row in rows for key in re.findall(r"`(\w+)", row.split(" | ")[0])]
+
+
+def test_the_tables_of_the_readme_name_every_key_and_no_other() -> None:
+    assert sorted(readme_table("| key of a row |")) == sorted(RowModel.model_fields)
+    beside = {"summary", "after_last"}  # said once for all, and in the row of `replies`
+    assert sorted(readme_table("| key | meaning |")) == sorted(OperationModel.model_fields.keys() - beside)
+    assert "`after_last: again`" in README
+
+
+def test_a_name_is_enough() -> None:
+    scenario = Scenario.model_validate({"scenario": "x"})
+    assert (scenario.summary, scenario.base_path, scenario.mount, scenario.seed) == ("", "", None, None)
+    assert (scenario.resources, scenario.operations, scenario.clock) == ({}, {}, None)
+    assert scenario.errors.envelope == "problem"
+
+
+@pytest.mark.parametrize("prefix", ["", "/", "/v3", "/api/v3", "/a.b/~c/d_e-f"])
+def test_a_prefix_is_empty_or_begins_with_a_slash(prefix: str) -> None:
+    assert Scenario(scenario="x", base_path=prefix, mount=prefix).base_path == prefix
+
+
+@pytest.mark.parametrize("prefix", ["v3", "/v3/", "//", "/a b", "/{id}", "/a?b", "/a\n"])
+def test_any_other_prefix_is_refused(prefix: str) -> None:
+    for key in ("base_path", "mount"):
+        with pytest.raises(ValidationError, match="is no prefix; one begins with a slash"):
+            Scenario.model_validate({"scenario": "x", key: prefix})
+
+
+@pytest.mark.parametrize(("seed", "legal"), [(0, True), (SEED_MAX, True), (-1, False), (SEED_MAX + 1, False)])
+def test_a_seed_fits_the_store(seed: int, legal: bool) -> None:
+    if legal:
+        assert parse_data({"scenario": "x", "seed": seed}, "a").scenario.seed == seed
+    else:
+        with pytest.raises(ValidationError):
+            Scenario.model_validate({"scenario": "x", "seed": seed})
+
+
+@pytest.mark.parametrize("name", ["x", "X9", "_x", "a-b_c"])
+def test_a_name_is_a_word(name: str) -> None:
+    assert Scenario.model_validate({"scenario": name, "resources": {name: {}}}).scenario == name
+
+
+@pytest.mark.parametrize("name", ["", "9x", "-x", "a b", "a.b", "é", "x\n"])
+def test_any_other_name_is_refused(name: str) -> None:
+    for data in ({"scenario": name}, {"scenario": "x", "resources": {name: {}}}):
+        with pytest.raises(ValidationError, match="is no name; a name has letters"):
+            Scenario.model_validate(data)
+
+
+def test_every_kind_of_refusal_may_be_changed() -> None:
+    assert set(ErrorsModel.model_fields) == {"envelope", "content_type", *KINDS}
