@@ -1,0 +1,1 @@
+"""Where records and the journal are kept; opened by URL."""
