@@ -24,7 +24,7 @@ def lines(app: App, settings: Settings, address: tuple[Any, ...]) -> list[str]:
     said = []
     for name, service in sandbox.engine.services.items():
         said.append(
-            f"{name:<10} {base}{service.prefix or '/'}   {len(service.operations)} operations, seed {service.seed}"
+            f"{name:<10} {base}{service.prefix or '/'}   {_count(len(service.operations))}, seed {service.seed}"
         )
     store = app.sandboxes.store
     kept = "acknowledged is on disk" if store.waits else "forgotten when it stops"
@@ -37,17 +37,19 @@ def lines(app: App, settings: Settings, address: tuple[Any, ...]) -> list[str]:
 
 
 def example(app: App, base: str) -> str:
-    """A curl line for the first operation that makes something, else for the first."""
+    """A curl line for the first operation that makes something and needs no id, else for the first that shows."""
     services = app.sandboxes.default.engine.services.values()
-    found = [(service, operation) for service in services for operation in service.operations]
+    found = [(service, operation) for service in services for operation in service.operations if not operation.params]
     if not found:
-        return f"curl {base}/_simulator/health"
-    service, operation = next((pair for pair in found if pair[1].method == "POST" and not pair[1].params), found[0])
+        return f"curl {base}/_simulator/scenario"
+    service, operation = next((pair for pair in found if pair[1].method == "POST"), found[0])
     where = f"{base}{service.prefix}{operation.path}"
     if operation.method == "GET":
-        return f"curl '{where}'" if "{" in where else f"curl {where}"
+        return f"curl {where}"
     resource = operation.variants[0].step.resource
-    fields = [name for name, _ in resource.body_fields] if resource else []
+    fields = list(
+        dict.fromkeys(name for _, value in (resource.body_fields if resource else ()) for name in value.inputs)
+    )
     body = "{" + ", ".join(f'"{name}": "…"' for name in fields[:1]) + "}"
     return f"curl -X {operation.method} {where} -H 'Content-Type: application/json' -d '{body}'"
 
@@ -56,3 +58,7 @@ def url(host: str, port: int) -> str:
     """An address that a client on this machine can use."""
     shown = {"0.0.0.0": "localhost", "::": "localhost", "127.0.0.1": "localhost"}.get(host, host)  # noqa: S104
     return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+
+
+def _count(operations: int) -> str:
+    return "1 operation" if operations == 1 else f"{operations} operations"

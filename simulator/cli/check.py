@@ -10,7 +10,7 @@ from simulator.cli.files import read_file
 from simulator.errors import Complaint, ScenarioError
 
 
-@click.command()
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("files", nargs=-1, required=True)
 @click.option("--strict", is_flag=True, help="Warnings count as problems.")
 def check(files: tuple[str, ...], strict: bool) -> None:

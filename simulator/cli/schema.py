@@ -7,7 +7,7 @@ import json
 import click
 
 
-@click.command()
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
 def schema() -> None:
     """Print the JSON Schema of scenario files."""
     from simulator.scenario.schema import json_schema

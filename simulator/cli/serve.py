@@ -6,6 +6,7 @@ Rules: nothing starts until every file is valid; a port that is taken is said so
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import signal
 import socket
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from simulator.scenario.parse import Draft
     from simulator.server.app import App
 
-STOP_S = 1  # how long open requests may take to end when the server is stopped
+STOP_S = 0.4  # how long open requests may take to end when the server is stopped; all of it takes under a second
 BACKLOG = 2048
 SWITCHES = ("cors", "compress", "reload")
 
@@ -43,7 +44,7 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@click.command()
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("files", nargs=-1)
 @_options
 def serve(files: tuple[str, ...], **given: Any) -> None:
@@ -120,6 +121,7 @@ def run(paths: tuple[str, ...], drafts: list[Draft], settings: Settings, listene
     try:
         store = open_store(settings.store)
     except OperatorError as error:
+        listener.close()
         click.echo(f"simulator: {error}", err=True)
         return 2
     reloader = Reloader(paths, _reparse) if settings.reload else None
@@ -139,12 +141,16 @@ def run(paths: tuple[str, ...], drafts: list[Draft], settings: Settings, listene
         proxy_headers=False,
         ws="none",
         http=Wire,
-        timeout_graceful_shutdown=STOP_S,
+        timeout_graceful_shutdown=STOP_S,  # type: ignore[arg-type]  # it only waits so long
     )
     server = uvicorn.Server(config)
     _end_quietly()
     with listener:
-        server.run(sockets=[listener])
+        try:
+            server.run(sockets=[listener])
+        except SystemExit:  # uvicorn's way to say that the application did not start
+            if app.failure is None:
+                raise
     if app.failure is not None:
         click.echo(f"simulator: {app.failure}", err=True)
         return 2
@@ -152,9 +158,15 @@ def run(paths: tuple[str, ...], drafts: list[Draft], settings: Settings, listene
 
 
 def _end_quietly() -> None:
-    """uvicorn raises the signal that stopped it once more, for whoever started it; being stopped is no failure here."""
+    """uvicorn raises the signal that stopped it once more, for whoever started it, and prints a traceback of each
+    request that it cuts off then; being stopped is no failure here."""
+    import asyncio
+
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: None)
+    logging.getLogger("uvicorn.error").addFilter(
+        lambda record: not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
+    )
 
 
 def _reparse(path: str) -> Draft:

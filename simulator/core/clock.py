@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
 
 from simulator.core.omit import OMIT
 from simulator.core.values import DURATION_MS_MAX, duration_ms, written
@@ -66,6 +66,24 @@ class ClockSettings(BaseModel):
         return {key: value for key, value in told.items() if value is not None}
 
 
+def _words(value: object) -> object:
+    """`manual`, `jump`, `real` or `scaled:60`, with an optional `@2026-01-01T00:00:00Z`, as settings."""
+    if not isinstance(value, str):
+        return value
+    words, _, epoch = value.partition("@")
+    mode, _, rate = words.partition(":")
+    return {"mode": mode} | ({"rate": rate} if rate else {}) | ({"epoch": epoch} if epoch else {})
+
+
+ClockWords = Annotated[ClockSettings, BeforeValidator(_words, json_schema_input_type=ClockSettings | str)]
+"""A clock in a model: settings, or their short form in words."""
+
+
+def parse_clock(text: str) -> ClockSettings:
+    """A clock in its short form, as of --clock. Raises ValueError."""
+    return ClockSettings.model_validate(_words(text))
+
+
 class Clock(NamedTuple):
     """A clock that showed `service_ms` when the machine's showed `wall_ms`."""
 
@@ -105,14 +123,6 @@ def started(settings: ClockSettings, wall_ms: float) -> Clock:
     still = settings.mode in ("manual", "jump")
     begin = settings.epoch if settings.epoch is not None else STILL_EPOCH_MS if still else int(wall_ms)
     return Clock(settings.mode, pace(settings.mode, settings.rate), begin, wall_ms)
-
-
-def parse_clock(text: str) -> ClockSettings:
-    """`manual`, `jump`, `real`, `scaled:60`, each with an optional `@2026-01-01T00:00:00Z`. Raises ValueError."""
-    words, _, epoch = text.partition("@")
-    mode, _, rate = words.partition(":")
-    values: dict[str, Any] = {"mode": mode} | ({"rate": rate} if rate else {}) | ({"epoch": epoch} if epoch else {})
-    return ClockSettings.model_validate(values)
 
 
 class Instant:

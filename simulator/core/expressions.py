@@ -56,6 +56,7 @@ class Compiler:
         self.place = place
         self.names = names
         self.used: set[str] = set()
+        self.inputs: dict[str, None] = {}  # fields of the body, in the order they are named
         self.scans: list[
             tuple[str, tuple[str, ...]]
         ] = []  # of records() calls: the resource, the fields they filter by
@@ -99,6 +100,8 @@ class Compiler:
     def _getattr(self, node: nodes.Getattr) -> Fn:
         name = node.attr
         self._check_field(node.node, name)
+        if isinstance(node.node, nodes.Name) and node.node.name == "body":
+            self.inputs[name] = None
         self.views = self.views or name == "view"
         if isinstance(node.node, nodes.Name) and node.node.name != "chance":
             self._name(node.node)

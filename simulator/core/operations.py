@@ -226,8 +226,8 @@ def _variant(model: OperationModel, place: Place, params: tuple[str, ...], resou
     names = Names(
         request_names(params).legal | {"records"}, {**request_names(params).fields, "records()": tuple(resources)}
     )
-    names = names.plus(*model.find)
     step = _step(model, place, names, params, resources)
+    names = names.plus(*model.find)
     inner = _inner_names(model, step, names, resources)
     also = tuple(
         _step(each, place / "also" / i, inner, params, resources, more=True) for i, each in enumerate(model.also)
@@ -290,7 +290,7 @@ def _step(
     signal = model.signal.split(".")[1] if model.signal else ""
     if resource and signal and signal not in resource.signals:
         (place / "signal").unknown(f"signal of {target}", signal, sorted(resource.signals))
-    names = names.plus(*model.find)
+    before, names = names, names.plus(*model.find)
     held = joined_names(names, record_names(resource.known, tuple(resources))) if resource and verb != "list" else names
     return Step(
         verb=verb,
@@ -303,7 +303,7 @@ def _step(
             for key, each in model.where.items()
         ),
         set=tuple((key, compile_value(each, place / "set" / key, held)) for key, each in model.set.items()),
-        when=None if model.when is None else compile_condition(model.when, place / "when", names),
+        when=None if model.when is None else compile_condition(model.when, place / "when", before),
         place=str(place),
     )
 
@@ -345,8 +345,9 @@ def _find(
 
 def _field(place: Place, name: str, resource: Resource | None, more: tuple[str, ...] = ()) -> Place:
     """The place of a field's value, after a look whether there is such a field. `more` is legal beside the fields."""
-    if resource is not None and name.split(".")[0] not in resource.known:
-        place.unknown(f"field of {resource.name}:", name, (*more, *resource.known), at_key=True)
+    stored = [known for known in resource.known if known != "view"] if resource is not None else []
+    if resource is not None and name.split(".")[0] not in stored:
+        place.unknown(f"field of {resource.name}:", name, (*more, *stored), at_key=True)
     return place
 
 

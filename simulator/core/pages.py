@@ -11,7 +11,7 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
@@ -19,7 +19,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from simulator.core.omit import OMIT
-from simulator.core.records import Found, Scan, field_of, sort_of
+from simulator.core.records import Found, Record, Scan, field_of, sort_of
 from simulator.core.refusals import Refused
 from simulator.core.values import wrong_at
 
@@ -51,6 +51,9 @@ class PageModel(BaseModel):
     size: int = Field(20, ge=1, le=UNPAGED_MAX, description="Records on a page")
     max: int = Field(100, ge=1, le=UNPAGED_MAX, description="The most a client can ask for; more gives this many")
     size_parameter: str = Field("limit", description="The query parameter that asks for a size")
+    cursor: Literal["opaque", "id"] = Field(
+        "opaque", description="What a cursor is: a signed token, or the id of the last record seen"
+    )
     parameter: str | None = Field(None, description="The query parameter: `cursor`, `offset` or `page` by default")
     first: int = Field(1, ge=0, le=1, description="The number of the first page, for style number")
     link: bool = Field(False, description="Send a Link header (RFC 8288) with next, first and prev")
@@ -59,6 +62,8 @@ class PageModel(BaseModel):
     def _size_within_max(self) -> PageModel:
         if self.size > self.max:
             raise wrong_at("size", f"size {self.size} is above max {self.max}; raise max or lower size")
+        if self.cursor == "id" and self.style != "cursor":
+            raise wrong_at("cursor", f"cursor goes with style cursor, not {self.style}; take it out")
         return self
 
     @property
@@ -78,8 +83,13 @@ class Asked(NamedTuple):
     binding: bytes  # what a cursor of this list is bound to
 
 
-def asked(model: PageModel | None, scan: Scan, query: Mapping[str, str], key: bytes) -> Asked:
-    """The page a query means, as a scan. Raises Refused."""
+Find = Callable[[str], Record | None]
+
+
+def asked(
+    model: PageModel | None, scan: Scan, query: Mapping[str, str], key: bytes, find: Find = lambda _: None
+) -> Asked:
+    """The page a query means, as a scan; `find` looks up the record of an id. Raises Refused."""
     if model is None:
         return Asked(scan._replace(most=UNPAGED_MAX), UNPAGED_MAX, 0, 1, None, b"")
     size = min(_whole(query, model.size_parameter, model.size, 1), model.max)
@@ -87,7 +97,7 @@ def asked(model: PageModel | None, scan: Scan, query: Mapping[str, str], key: by
     binding = hashlib.blake2b(repr(scan[:4]).encode(), digest_size=8).digest()
     if model.style == "cursor":
         cursor = query.get(model.name)
-        after = read_cursor(cursor, binding, key) if cursor else None
+        after = _after(model, scan.by, cursor, binding, key, find) if cursor else None
         return Asked(scan._replace(after=after), size, 0, 1, cursor or None, binding)
     if model.style == "offset":
         offset = _whole(query, model.name, 0, 0)
@@ -109,7 +119,7 @@ def page_of(
     model: PageModel | None, want: Asked, found: Found, items: list[Any], url: str, query_string: bytes, key: bytes
 ) -> Page:
     """The page that was found. `url` is the list's own address, without its query."""
-    cursor = _next_cursor(want, found, key) if model and model.style == "cursor" and found.more else None
+    cursor = _next_cursor(model, want, found, key) if model and model.style == "cursor" and found.more else None
     steps = _steps(model, want, found, cursor)
     links = {rel: _address(url, query_string, model, step) for rel, step in steps.items()} if model else {}
     fields = {
@@ -165,10 +175,23 @@ def _mac(body: bytes, binding: bytes, key: bytes) -> bytes:
     return hashlib.blake2b(body + binding, key=key, digest_size=MAC_BYTES).digest()
 
 
-def _next_cursor(want: Asked, found: Found, key: bytes) -> str:
+def _after(model: PageModel, by: str, cursor: str, binding: bytes, key: bytes, find: Find) -> tuple[float | str, int]:
+    """Behind which record the page begins. Raises Refused."""
+    if model.cursor == "opaque":
+        return read_cursor(cursor, binding, key)
+    last = find(cursor)
+    if last is None:
+        raise Refused("invalid", f"The query parameter {model.name!r} is a record's id, and {cursor[:80]!r} is none.")
+    return _position(last, by)
+
+
+def _position(record: Record, by: str) -> tuple[float | str, int]:
+    return sort_of(field_of(record, by)) if by else 0, record.ordinal
+
+
+def _next_cursor(model: PageModel, want: Asked, found: Found, key: bytes) -> str:
     last = found.records[-1]
-    value: float | str = sort_of(field_of(last, want.scan.by)) if want.scan.by else 0
-    return make_cursor((value, last.ordinal), want.binding, key)
+    return last.id if model.cursor == "id" else make_cursor(_position(last, want.scan.by), want.binding, key)
 
 
 def _steps(model: PageModel | None, want: Asked, found: Found, cursor: str | None) -> dict[str, Any]:

@@ -102,12 +102,12 @@ def nowhere(name: str = "<text>") -> Place:
 
 
 def unknown_name(kind: str, name: str, legal: Iterable[str]) -> str:
-    """`no state 'PROCESING'; did you mean 'PROCESSING'?`, else the legal names."""
+    """`no state 'DON'; did you mean 'DONE'? There is OPEN or DONE`: the nearest name, and the legal ones."""
     names = list(legal)
-    near = difflib.get_close_matches(name, names, n=1)
-    if near:
-        return f"no {kind} {name!r}; did you mean {near[0]!r}?"
-    return f"no {kind} {name!r}; there is {listed(names)}" if names else f"no {kind} {name!r}; there is none"
+    folded = {each.lower(): each for each in names}  # `closed` is one key away from CLOSED, not six
+    near = difflib.get_close_matches(name.lower(), folded, n=1)
+    meant = f"did you mean {folded[near[0]]!r}? There" if near else "there"
+    return f"no {kind} {name!r}; {meant} is {listed(names) if names else 'none'}"
 
 
 def listed(names: Iterable[str], most: int = 12) -> str:

@@ -23,7 +23,7 @@ from simulator.core.replies import (
     legal_header,
     shown_at,
 )
-from simulator.core.templates import EVERYWHERE, Value, compile_text, compile_value
+from simulator.core.templates import EVERYWHERE, LiveScope, Value, compile_text, compile_value
 
 PROBLEM_TYPE = b"application/problem+json"
 
@@ -121,13 +121,14 @@ class Refusals:
         self._where = where
 
     def reply(self, refused: Refused, scope: Scope, request_id: str = "") -> Reply:
-        """The reply for a refusal, in the service's envelope."""
+        """The reply for a refusal, in the service's envelope. Raises TemplateError where that one fails."""
         error = self._kinds[refused.kind]
         shape = self._members(error, refused, scope, request_id)
-        body = _problem(shape) if self._envelope is None else self._envelope.of({**_values(scope), "error": shape})
+        inner = _inside(scope, shape)
+        body = _problem(shape) if self._envelope is None else self._envelope.of(inner)
         headers = [(b"Content-Type", self._content_type), *refused.headers]
         for name, value in error.headers:
-            headers.extend(header_lines(name, value.of({**_values(scope), "error": shape}), self._where))
+            headers.extend(header_lines(name, value.of(inner), self._where))
         return Reply(error.status, tuple(headers), json_bytes(body, self._where))
 
     def _members(self, error: CompiledError, refused: Refused, scope: Scope, request_id: str) -> dict[str, Any]:
@@ -140,7 +141,7 @@ class Refusals:
             "request_id": request_id,
             **refused.members,
         }
-        inner = {**_values(scope), "error": shape}
+        inner = _inside(scope, shape)
         shape["message"] = refused.detail if error.message is None else shown_at(error.message.of(inner), self._where)
         return {**shape, **error.details.of(inner)}
 
@@ -189,10 +190,6 @@ def _problem(shape: dict[str, Any]) -> dict[str, Any]:
 STATUSES = frozenset(int(status) for status in HTTPStatus)
 
 
-def _values(scope: Scope) -> dict[str, Any]:
-    """What envelopes may use beside `error`; asked by name, since a scope makes values only when asked."""
-    return {name: scope[name] for name in ("now", "base_url", "chance", "request") if _has(scope, name)}
-
-
-def _has(scope: Scope, name: str) -> bool:
-    return name in scope or hasattr(scope, "makers")
+def _inside(scope: Scope, shape: dict[str, Any]) -> LiveScope:
+    """What envelopes may use: `error`, and what the scope around has or makes."""
+    return LiveScope({**scope, "error": shape}, getattr(scope, "makers", {}), getattr(scope, "owner", None))

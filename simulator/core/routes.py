@@ -169,17 +169,30 @@ def _unquoted(value: str) -> str:
     return unquote(value) if "%" in value else value
 
 
+def _fits(step: str, known: str) -> bool:
+    """Whether one step of a path is what an operation has there."""
+    segment = _segment(known)
+    if not segment.names:
+        return _unquoted(step) == known
+    return segment.rest or (bool(step) if segment.pattern is None else bool(segment.pattern.fullmatch(step)))
+
+
 def _difference(method: str, path: str, known_method: str, known_path: str) -> tuple[float, str]:
     """How far a request is from an operation, and in what."""
     steps, known = path.strip("/").split("/"), known_path.strip("/").split("/")
     notes = [] if method == known_method else [f"the method is {known_method}, not {method}"]
     distance = 0.0 if method == known_method else 0.6
     for step, segment in zip(steps, known, strict=False):
-        if "{" in segment or step == segment:
+        if _fits(step, segment):
             continue
-        distance += 1.0 - difflib.SequenceMatcher(None, step[:100], segment).ratio() * 0.8
+        alike = 0.6 if "{" in segment else difflib.SequenceMatcher(None, step[:100], segment).ratio()
+        distance += 1.0 - alike * 0.8
         notes.append(f"'{segment}', not '{step[:100]}'")
-    if len(steps) != len(known):
+    slashes = [end != "/" and end.endswith("/") for end in (path, known_path)]
+    if slashes[0] != slashes[1]:
+        distance += 0.3
+        notes.append("a slash at the end" if slashes[1] else "no slash at the end")
+    if len(steps) < len(known) or (len(steps) > len(known) and not known_path.endswith(":path}")):
         distance += 0.9 * abs(len(steps) - len(known))
         notes.append(f"{len(known)} segments, not {len(steps)}")
     return distance, "; ".join(notes)

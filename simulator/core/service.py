@@ -19,7 +19,8 @@ from simulator.core.templates import Value
 from simulator.core.turns import Turn
 from simulator.core.verbs import claim
 
-ALWAYS_SCANNED = frozenset({"id", "state", "ordinal", "created_at", ""})  # stores can filter and order by these anyway
+ALWAYS_SCANNED = frozenset({"id", "state", ""})  # stores can filter and order by these anyway
+BY_CREATION = frozenset({"ordinal", "created_at"})  # orders that are the order of creation
 
 
 class Service:
@@ -82,7 +83,9 @@ class Service:
         for operation in self.operations:
             for variant in operation.variants:
                 if variant.order is not None and variant.step.resource is not None:
-                    fields[variant.step.resource.kind].update(variant.order.fields, dict(variant.step.where))
+                    fields[variant.step.resource.kind].update(
+                        variant.order.fields - BY_CREATION, dict(variant.step.where)
+                    )
         for value in self._values():
             for name, filters in value.scans:
                 if name in self.resources:
@@ -98,6 +101,8 @@ class Service:
                 for step in (variant.step, *variant.also):
                     yield from (value for pairs in (step.where, step.set) for _, value in pairs)
                     yield from (value for value in (step.id, step.when) if value is not None)
+                    yield from (value for _, _, value in step.find)
+                yield from (variant.order.by,) if variant.order is not None else ()
                 yield from (value for reply in variant.replies for value in reply.values)
 
 

@@ -38,13 +38,14 @@ RECORD = ("id", "state", "record", "view", "ordinal")
 class Value:
     """A compiled piece of the document. `of(scope)` gives its value, `constant` says that it is always the same."""
 
-    __slots__ = ("constant", "of", "scans", "used", "views")
+    __slots__ = ("constant", "inputs", "of", "scans", "used", "views")
 
     def __init__(self, of: Fn, *, constant: bool = False, compiler: Compiler | None = None) -> None:
         self.of = of
         self.constant = constant
         self.used: frozenset[str] = frozenset(compiler.used) if compiler else frozenset()
         self.scans: tuple[tuple[str, tuple[str, ...]], ...] = tuple(compiler.scans) if compiler else ()
+        self.inputs: tuple[str, ...] = tuple(compiler.inputs) if compiler else ()
         self.views = compiler.views if compiler else False
 
     def with_parts(self, parts: Iterable[Value]) -> Value:
@@ -52,6 +53,7 @@ class Value:
         parts = list(parts)
         self.used = frozenset().union(self.used, *(part.used for part in parts))
         self.scans = (*self.scans, *(scan for part in parts for scan in part.scans))
+        self.inputs = (*self.inputs, *(name for part in parts for name in part.inputs))
         self.views = self.views or any(part.views for part in parts)
         return self
 

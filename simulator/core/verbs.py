@@ -137,7 +137,7 @@ def list_(turn: Turn, variant: Variant, step: Step, resource: Resource, scope: L
             where.append((name, text_of(want.record.id if isinstance(want, Item) else want)))
     by, descending = _order(variant, scope)
     scan = Scan(resource.kind, tuple((n, t) for n, t in where if t is not None), by, descending, total=variant.counts)
-    want = asked(variant.page, scan, request.query, turn.service.key)
+    want = asked(variant.page, scan, request.query, turn.service.key, lambda id_: turn.record(resource, id_))
     none = any(text is None for _, text in where)
     found = Found((), False, 0 if variant.counts else None) if none else turn.look.scan(want.scan)
     items = _views(turn, found.records)
@@ -232,8 +232,8 @@ class _Asked(dict[str, Any]):
 def _told(value: Value, scope: LiveScope) -> bool:
     """Whether the body says anything of a field; `{{ body.vip | default(false) }}` alone says nothing of it."""
     body = scope["body"]
-    if not isinstance(body, dict):
-        return True
+    if not isinstance(body, dict) or "body" not in value.used:
+        return body is not OMIT or "body" not in value.used
     scope["body"] = asked = _Asked(body)
     value.of(scope)
     scope["body"] = body
@@ -334,9 +334,9 @@ def _order(variant: Variant, scope: LiveScope) -> tuple[str, bool]:
     """The field to order by, and whether it descends. Raises Refused where the client chose one that is not offered."""
     if variant.order is None:
         return "", True
-    by = shown(variant.order.by.of(scope))
+    by = shown(variant.order.by.of(scope)) or "-ordinal"  # a client that says nothing gets the newest first
     name, descending = by.lstrip("-"), by.startswith("-")
-    if name not in variant.order.fields:
+    if name != "ordinal" and name not in variant.order.fields:
         offered = listed(sorted(variant.order.fields))
         raise Refused("invalid", f"This list cannot be ordered by {_short(name)}; it can by {offered}.")
     return "" if name in ("ordinal", "created_at") else name, descending

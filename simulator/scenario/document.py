@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
-from simulator.core.clock import ClockSettings
+from simulator.core.clock import ClockWords
 from simulator.core.operations import Operations
 from simulator.core.refusals import ErrorsModel
 from simulator.core.resources import Name, ResourceModel
@@ -35,7 +35,7 @@ class Scenario(BaseModel):
     seed: int | None = Field(None, ge=0, le=SEED_MAX, description="Decides every draw; without it a new one each start")
     base_path: Prefix = Field("", description="Before every path below", examples=["/v3"])
     mount: Prefix | None = Field(None, description="Where in the server; / for one file, /<scenario> for several")
-    clock: ClockSettings | None = Field(None, description="How the service's clock runs")
+    clock: ClockWords | None = Field(None, description="How the service's clock runs")
     errors: ErrorsModel = Field(default_factory=ErrorsModel, description="How the service says no")
     resources: dict[Name, ResourceModel] = Field({}, description="The kinds of things the service keeps")
     operations: Operations = Field(

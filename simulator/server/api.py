@@ -6,8 +6,10 @@ the client gets a reply in the service's own words and never a traceback.
 
 from __future__ import annotations
 
+import functools
 import gzip
 import logging
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -34,9 +36,11 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 COMPRESS_FROM = 1024  # bytes; smaller bodies gain nothing
+GZIP = re.compile(rb"\bgzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))", re.IGNORECASE)  # RFC 9110 section 12.5.3: q=0 is a no
 PATH_LOGGED_MAX = 300
 TARGET_KEPT_MAX = 8192
 COUNT_EXCHANGE = (("exchanges", 1),)
+FORM = b"application/x-www-form-urlencoded"
 NO_EXTENSIONS: dict[str, Any] = {}
 NO_REPLY = Reply(0, (), b"")
 NO_DECISION = Decision(NO_REPLY, Changes())
@@ -156,11 +160,12 @@ class DataPlane:
                 )
         request = self._request(exchange, {})
         now_ms = sandbox.now_ms()
-        (decision, nearest), _ = await sandbox.decide(
-            lambda look: sandbox.engine.no_operation(exchange.method, exchange.path, request, look, now_ms),
-            lambda _: Changes(adds=COUNT_EXCHANGE),
-            now_ms,
-        )
+        decide = functools.partial(_no_operation, exchange, request, now_ms)
+        try:
+            (decision, nearest), _ = await sandbox.decide(decide, lambda _: Changes(adds=COUNT_EXCHANGE), now_ms)
+        except StoreError as error:  # only a count is lost, and the answer is the same
+            LOG.error("%s %s: %s", exchange.method, exchange.path[:PATH_LOGGED_MAX], error)
+            decision, nearest = await sandbox.seen(decide, sandbox.space.view(), now_ms)
         exchange.decision, exchange.nearest = decision, tuple(nearest)
         target = _target(exchange.scope)
         sandbox.unmatched.append(Unmatched(now_ms, exchange.method, target, decision.reply.status, exchange.nearest))
@@ -260,9 +265,17 @@ class DataPlane:
                 exchange.path[:PATH_LOGGED_MAX],
                 reply.status if reply else 0,
                 ended_us - exchange.wire_us,
-                "client_gone" if reply is None else decision.error if decision else None,
+                "client_gone" if reply is None else decision.error if decision and decision.error else _hint(exchange),
             )
         )
+
+
+def _hint(exchange: Exchange) -> str | None:
+    """What is legal and probably not meant: curl's -d without a header sends JSON as a form."""
+    if not exchange.body.startswith(b"{"):
+        return None
+    kind = next((value for name, value in exchange.scope["headers"] if name == b"content-type"), b"")
+    return "the form looks like JSON; Content-Type: application/json is missing" if kind.startswith(FORM) else None
 
 
 def _event(exchange: Exchange, reply: Reply | None, times: tuple[int, int, int], concurrent: int) -> ExchangeEnded:
@@ -306,6 +319,10 @@ def _event(exchange: Exchange, reply: Reply | None, times: tuple[int, int, int],
     )
 
 
+def _no_operation(exchange: Exchange, request: Request, now_ms: int, look: View) -> tuple[Decision, list[str]]:
+    return exchange.sandbox.engine.no_operation(exchange.method, exchange.path, request, look, now_ms)
+
+
 def _changes(decision: Decision) -> Changes:
     changes = decision.changes
     return changes._replace(adds=changes.adds + COUNT_EXCHANGE)
@@ -347,4 +364,4 @@ def _server(scope: Scope) -> str:
 
 
 def _accepts_gzip(scope: Scope) -> bool:
-    return any(name == b"accept-encoding" and b"gzip" in value for name, value in scope["headers"])
+    return any(name == b"accept-encoding" and GZIP.search(value) for name, value in scope["headers"])

@@ -13,7 +13,7 @@ from typing import Any
 
 from simulator.errors import SimulatorError
 from simulator.scenario.parse import Draft
-from simulator.server.api import DataPlane, Receive, Scope, Send
+from simulator.server.api import DataPlane, Message, Receive, Scope, Send
 from simulator.server.control import Control
 from simulator.server.logs import ExchangeLog
 from simulator.server.problems import problem
@@ -50,7 +50,7 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             if scope["type"] == "lifespan":
-                await self._control(scope, receive, send)
+                await self._control(scope, receive, self._tersely(send))
             return
         raw_path = scope.get("raw_path")
         path = scope["path"] if raw_path is None else raw_path.decode("latin-1")
@@ -62,8 +62,9 @@ class App:
     async def _special(self, scope: Scope, receive: Receive, send: Send, path: str) -> None:
         """A control plane, or a sandbox that is not the default one."""
         sandbox: Sandbox | None = self.sandboxes.default
-        found = SANDBOX.fullmatch(path)
+        found, prefix = SANDBOX.fullmatch(path), ""
         if found is not None:
+            prefix = f"/_sandbox/{found[1]}"  # the default one may be called by its name, too
             sandbox, path = self.sandboxes.get(found[1]), found[2] or "/"
             if sandbox is None:
                 await problem(404, f"no sandbox {found[1]!r}; POST /_simulator/sandboxes makes one")(
@@ -71,7 +72,7 @@ class App:
                 )
                 return
         if sandbox is not None and (path == CONTROL or path.startswith(CONTROL + "/")):
-            inner = dict(scope, sandbox=sandbox, path=scope["path"].removeprefix(sandbox.prefix), root_path="")
+            inner = dict(scope, sandbox=sandbox, path=scope["path"].removeprefix(prefix), root_path="")
             await self._control(inner, receive, send)
         elif sandbox is not None:
             await self._data(sandbox, scope, receive, send, path)
@@ -87,6 +88,14 @@ class App:
             yield
         finally:
             await self.stop()
+
+    def _tersely(self, send: Send) -> Send:
+        """Why it did not start, whoever started it says in a sentence; the server need not print a traceback."""
+
+        async def terse(message: Message) -> None:
+            await send({"type": message["type"]} if self.failure is not None else message)
+
+        return terse
 
     async def start(self) -> None:
         """Open the store and start the clocks."""

@@ -15,15 +15,17 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match as RouteMatch
 from starlette.routing import Route
 
 from simulator.core.bodies import BadBody, parse_json
 from simulator.core.clock import INSTANT_MS_MAX, iso, pace
 from simulator.core.events import KINDS, as_dict
-from simulator.core.places import unknown_name
+from simulator.core.places import Marks, Place, unknown_name
 from simulator.core.records import Record, Scan
-from simulator.errors import OperatorError, ScenarioError, SimulatorError, StoreError
+from simulator.errors import Complaint, OperatorError, ScenarioError, SimulatorError, StoreError
 from simulator.scenario.parse import Draft, parse_data, parse_text
+from simulator.scenario.shape import complain_of
 from simulator.server import told
 from simulator.server.control_bodies import ClockMove, Hold, Move, NewSandbox, RecordBody
 from simulator.server.guard import refused
@@ -47,7 +49,9 @@ class Control:
         routes = [Route(path, self._guarded(handler), methods=methods) for path, methods, handler in self._table()]
         routes.append(Route("/_simulator/health", self.health, methods=["GET"]))
         handlers: dict[Any, Any] = {HTTPException: _http_problem, Exception: _unexpected}
-        return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
+        made = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
+        made.router.redirect_slashes = False  # a redirect would lead out of the sandbox, and past the guard
+        return made
 
     def _table(self) -> list[tuple[str, list[str], Handler]]:
         at = "/_simulator/"
@@ -132,13 +136,14 @@ class Control:
 
     async def journal(self, request: Request) -> Response:
         """Events after a number, oldest first."""
+        _only(request, "after", "most", "kind")
         kinds = [kind for text in request.query_params.getlist("kind") for kind in text.split(",") if kind]
         for kind in kinds:
             if kind not in KINDS:
                 raise OperatorError(unknown_name("kind", kind, KINDS))
         after, most = _number(request, "after", 0), min(_number(request, "most", 1000), PAGE_MAX)
         events = await _sandbox(request).space.journal(after, most, frozenset(kinds) or None)
-        rows = [{**as_dict(each.number, each.event), "boot": each.boot} for each in events]
+        rows = [{**as_dict(each.number, each.event), "at": iso(each.event.at_ms), "boot": each.boot} for each in events]
         return answer({"events": rows, "next": rows[-1]["number"] if rows else after})
 
     async def unmatched(self, request: Request) -> Response:
@@ -148,6 +153,7 @@ class Control:
 
     async def records(self, request: Request) -> Response:
         """Records of a resource, in the order of their creation."""
+        _only(request, "after", "most", "state")
         sandbox = _sandbox(request)
         kind = sandbox.engine.kind_of(request.path_params["resource"])
         after, most = _number(request, "after", 0), min(_number(request, "most", 1000), PAGE_MAX)
@@ -156,7 +162,7 @@ class Control:
         scan = Scan(kind, where, after=(0, after), most=most)
         found = await sandbox.seen(lambda look: look.scan(scan), sandbox.space.view(), sandbox.now_ms())
         rows = [told.record(record) for record in found.records]
-        return answer({"records": rows, "next": rows[-1]["ordinal"] if found.more else None})
+        return answer({"records": rows, "next": (rows[-1]["ordinal"] if rows else after) if found.more else None})
 
     async def record(self, request: Request) -> Response:
         """One record, as it is now."""
@@ -212,8 +218,9 @@ class Control:
         if draft.name != name:
             raise OperatorError(f"the document is the scenario {draft.name!r}; put it to scenarios/{draft.name}")
         await sandbox.replace(draft)
-        warnings = [str(warning) for warning in draft.warnings]
-        return answer({**told.played(sandbox, draft), "warnings": warnings})
+        played = told.played(sandbox, draft)
+        del played["document"]  # whoever sent it has it
+        return answer({**played, "warnings": [str(warning) for warning in draft.warnings]})
 
     async def list_sandboxes(self, request: Request) -> Response:
         """Every sandbox."""
@@ -246,6 +253,8 @@ class Control:
             "base_url": base,
             "control_url": f"{base}/_simulator",
             "seed": next(iter(seeds.values())) if len(set(seeds.values())) == 1 else seeds,
+            "clock": sandbox.clock.mode,
+            "now": iso(sandbox.now_ms()),
         }
 
     def _origin(self, request: Request, sandbox: Sandbox) -> str:
@@ -262,10 +271,9 @@ class Control:
         except BadBody as error:
             raise OperatorError(str(error)) from None
         except ValidationError as error:
-            faults = [
-                f"{'.'.join(map(str, each['loc'])) or 'body'}: {_plain_words(each['msg'])}" for each in error.errors()
-            ]
-            raise OperatorError("; ".join(dict.fromkeys(faults)), 422) from None
+            complaints: list[Complaint] = []
+            complain_of(error, Place(Marks("body"), complaints), model)
+            raise OperatorError("; ".join(dict.fromkeys(each.what for each in complaints)), 422) from None
 
     async def _raw(self, request: Request) -> bytes:
         raw = bytearray()
@@ -318,6 +326,13 @@ async def _draft_of(default: Sandbox, given: str | dict[str, Any], index: int) -
     return default.drafts[given]
 
 
+def _only(request: Request, *names: str) -> None:
+    """Refuse a query parameter that would be ignored."""
+    for name in request.query_params:
+        if name not in names:
+            raise OperatorError(unknown_name("query parameter", name, names))
+
+
 def _number(request: Request, name: str, default: int) -> int:
     text = request.query_params.get(name)
     if text is None:
@@ -327,10 +342,6 @@ def _number(request: Request, name: str, default: int) -> int:
     return int(text)
 
 
-def _plain_words(message: str) -> str:
-    return message.removeprefix("Value error, ")
-
-
 def _scenario_problem(error: ScenarioError) -> Response:
     faults = [{"file": c.file, "line": c.line, "column": c.column, "detail": c.what} for c in error.complaints]
     return problem(422, f"the scenario has {len(faults)} problem{'s' if faults[1:] else ''}: {error}", errors=faults)
@@ -338,7 +349,9 @@ def _scenario_problem(error: ScenarioError) -> Response:
 
 async def _http_problem(request: Request, error: HTTPException) -> Response:
     made = problem(error.status_code, f"{request.method} {request.url.path}: GET /_simulator lists what there is.")
-    made.headers.update(error.headers or {})
+    if error.status_code == 405:  # several routes have this path, each with its own methods
+        fit = [each for each in request.app.routes if each.matches(request.scope)[0] != RouteMatch.NONE]
+        made.headers["Allow"] = ", ".join(sorted({method for each in fit for method in each.methods}))
     return made
 
 

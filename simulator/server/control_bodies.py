@@ -5,11 +5,11 @@ Rules: unknown keys are errors; a body says one thing at a time.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from simulator.core.clock import RATE_MAX, ClockSettings, InstantMs, Mode
+from simulator.core.clock import RATE_MAX, ClockWords, InstantMs, Mode
 from simulator.core.resources import StateName
 from simulator.core.values import Duration
 
@@ -70,13 +70,9 @@ class Move(Strict):
         return self
 
 
-def _clock_words(value: Any) -> Any:
-    return {"mode": value} if isinstance(value, str) else value
-
-
 class NewSandbox(Strict):
     """What a new sandbox begins with."""
 
     seed: int | None = Field(None, ge=0, lt=2**63)
-    clock: Annotated[ClockSettings, BeforeValidator(_clock_words)] | None = None
+    clock: ClockWords | None = None
     scenarios: list[str | dict[str, Any]] | None = Field(None, description="Names of loaded scenarios, or documents")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
-from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,11 +19,13 @@ from simulator.settings import Network, Settings
 def refused(request: Request, settings: Settings) -> Response | None:
     """A 403 for those who may not, else None."""
     origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+    if origin is not None and origin.partition("://")[1:] != ("://", request.headers.get("host")):
         return problem(403, f"The control plane does not answer pages of other origins; this one is {origin[:200]}.")
     if _token(request, settings) or within(request.client.host if request.client else "", settings.control_from):
         return None
     peer = request.client.host if request.client else "unknown"
+    if settings.control_token and request.headers.get("authorization"):
+        return problem(403, f"The control plane does not answer {peer}: the token that was sent is not the right one.")
     return problem(
         403,
         f"The control plane does not answer {peer}. Start the simulator with --control-from {peer}, "

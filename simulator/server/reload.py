@@ -20,11 +20,10 @@ DEBOUNCE_MS = 100  # editors write a file in several steps
 
 
 class Reloader:
-    """Watches the scenarios' folders, since what a file extends or includes matters too."""
+    """Watches the folders of the scenarios and of all that they extend or include."""
 
     def __init__(self, paths: tuple[str, ...], parse: Callable[[str], Draft]) -> None:
         self._paths = paths
-        self._folders = {str(Path(path).resolve().parent) for path in paths}
         self._parse = parse
         self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -42,9 +41,18 @@ class Reloader:
     async def _watch(self, app: App) -> None:
         from watchfiles import awatch
 
-        async for changes in awatch(*self._folders, debounce=DEBOUNCE_MS, stop_event=self._stop, recursive=False):
-            if any(path.endswith((".yaml", ".yml")) for _, path in changes):
-                await self.reload(app)
+        while not self._stop.is_set():
+            folders = self._folders(app)
+            async for changes in awatch(*folders, debounce=DEBOUNCE_MS, stop_event=self._stop, recursive=False):
+                if any(path.endswith((".yaml", ".yml")) for _, path in changes):
+                    await self.reload(app)
+                if self._folders(app) != folders:
+                    break
+
+    def _folders(self, app: App) -> set[str]:
+        drafts = app.sandboxes.default.drafts.values()
+        files = {mark.file for draft in drafts for mark in draft.marks.values.values()}
+        return {str(Path(file).resolve().parent) for file in {*self._paths, *files}}
 
     async def reload(self, app: App) -> None:
         """Take the files up again, all or none."""

@@ -20,7 +20,8 @@ from simulator.core.records import Changes, Entry, Look, NotLoaded, Record, Scan
 from simulator.core.resources import ONLY_STATE, ResourceModel
 from simulator.core.states import Behind
 from simulator.errors import OperatorError, ScenarioError, StoreError
-from simulator.scenario.parse import Draft, parse_data, service_of
+from simulator.scenario.parse import Draft, parse_data
+from simulator.scenario.together import clock_of, mounts_of, services_of
 from simulator.server.timekeeper import Machine, Pulse, restored, saved
 from simulator.settings import SANDBOXES_MAX, Settings
 from simulator.stores.base import Space, Store, View
@@ -55,7 +56,7 @@ class Sandbox:
         self.engine = Engine([])
         self.drafts: dict[str, Draft] = {}
         self.seed: int | None = None  # overrides the scenarios' own
-        self.clock = Clock("real", 1.0, 0, 0.0)
+        self.clock = Clock("manual", 0.0, 0, 0.0)  # stands still until it begins: nothing may be run by it before
         self.clock_settings: ClockSettings | None = None  # what it began with, for reset
         self.open = 0  # exchanges under way
         self.exchanges = space.view().count("exchanges")
@@ -63,7 +64,8 @@ class Sandbox:
         self.used_ms = machine.wall_ms()
         self.pulse = Pulse(self, machine, settings.jump_idle_ms)
         self._holds: dict[str, float] = {}
-        self._remembered: dict[str, Entry] = {}
+        self.remembered: dict[str, Entry] = {}  # what a reset does not forget
+        self._mounts: dict[str, str] = {}
 
     @property
     def prefix(self) -> str:
@@ -75,15 +77,12 @@ class Sandbox:
         return self.clock.now_ms(self.machine.wall_ms())
 
     def play(self, drafts: list[Draft], seed: int | None) -> None:
-        """Play these scenarios from now on. Open exchanges finish with what they began with."""
-        several = len(drafts) > 1
+        """Play these scenarios from now on. Open exchanges finish with what they began with. Raises OperatorError."""
+        mounts = mounts_of(drafts, self._mounts)
+        services = services_of(drafts, seed, self.machine.seed(), mounts)
         self.drafts = {draft.name: draft for draft in drafts}
         self.seed = seed
-        spare = self.machine.seed()
-        services = []
-        for draft in drafts:
-            own = draft.scenario.seed if seed is None else seed
-            services.append(service_of(draft, spare if own is None else own, f"/{draft.name}" if several else "/"))
+        self._mounts = mounts
         self.engine = Engine(services)
         self.space.declare({kind: fields for service in services for kind, fields in service.scanned().items()})
 
@@ -115,13 +114,13 @@ class Sandbox:
                 await self.pulse.settle(now_ms)
         raise StoreError(f"a decision wanted to see more than {ROUNDS_MAX} things")
 
-    async def wake(self, record: Record, now_ms: int) -> None:
-        """Run one record's moment."""
+    async def wake(self, record: Record, now_ms: int, kept: tuple[Entry, ...] = ()) -> None:
+        """Run one record's moment, and keep these entries with it."""
         for _ in range(TRIES):
             view = self.space.view()
             move = functools.partial(self._moved, record, now_ms, self.machine.wire_us())
             changes = await self.seen(move, view, now_ms, settling=True)
-            if await self.space.commit(changes, view):
+            if await self.space.commit(changes._replace(entries=(*changes.entries, *kept)), view):
                 return
             current = view.record(record.kind, record.id)
             if current is None or current.due_ms != record.due_ms:
@@ -144,7 +143,7 @@ class Sandbox:
 
     async def remember(self, entry: Entry) -> None:
         """Keep what a restart needs, and a reset does not forget."""
-        self._remembered[entry.key] = entry
+        self.remembered[entry.key] = entry
         await self.write(Changes(entries=(entry,)))
 
     def note(self, what: str, detail: str) -> None:
@@ -172,29 +171,35 @@ class Sandbox:
         if draft.name not in self.drafts:
             drafts.append(draft)
         await self.reload(drafts)
+        told = self.remembered.get("sandbox")
+        if told is not None:  # else a restart would play what it was made with, to records of the new scenario
+            await self.remember(Entry("sandbox", {**told.value, "scenarios": [each.data for each in drafts]}))
 
     async def reload(self, drafts: list[Draft]) -> None:
         """Play these scenarios and keep the records. Raises OperatorError where records sit in states that are gone."""
-        await self._states_stay(drafts)
+        await self.states_stay(drafts)
         self.play(drafts, self.seed)
         self.note("scenario_loaded", ", ".join(f"{draft.name} {draft.digest}" for draft in drafts))
         self.pulse.arm()
 
-    async def _states_stay(self, drafts: list[Draft]) -> None:
+    async def states_stay(self, drafts: list[Draft]) -> None:
+        """Raises OperatorError where records sit in states that these scenarios have not; remembers those they have."""
+        kept: Any = await self.seen(lambda look: look.entry("states"), self.space.view(), 0)
         new = {f"{d.name}.{name}": states_of(model) for d in drafts for name, model in d.scenario.resources.items()}
-        for service in self.engine.services.values():
-            for resource in service.resources.values():
-                for state in resource.states:
-                    if state not in new.get(resource.kind, ()) and await self._any_in(resource.kind, state):
-                        raise OperatorError(
-                            f"records of {resource.kind} are in state {state!r}, which the new scenario has not; "
-                            "keep the state, move or delete the records, or reset",
-                            409,
-                        )
+        for kind, states in (kept or {}).items():
+            for state in states:
+                if state not in new.get(kind, ()) and await self._any_in(kind, state):
+                    raise OperatorError(
+                        f"records of {kind} are in state {state!r}, which the scenario has not; "
+                        "keep the state, move or delete the records, or reset",
+                        409,
+                    )
+        if kept != new:
+            await self.remember(Entry("states", new))
 
     async def _any_in(self, kind: str, state: str) -> bool:
         scan = Scan(kind, (("state", state),), most=1)
-        found = await self.seen(lambda look: look.scan(scan), self.space.view(), self.now_ms())
+        found = await self.seen(lambda look: look.scan(scan), self.space.view(), 0, settling=True)
         return bool(found.records)
 
     async def begin(self, clock: ClockSettings | None) -> None:
@@ -202,7 +207,7 @@ class Sandbox:
         view = self.space.view()
         kept = restored(await self.seen(lambda look: look.entry("clock"), view, 0))
         wall_ms = self.machine.wall_ms()
-        settings = clock or next((d.scenario.clock for d in self.drafts.values() if d.scenario.clock), ClockSettings())
+        settings = clock or clock_of(self.drafts.values()) or ClockSettings()
         self.clock_settings = settings
         self.clock = started(settings, wall_ms)
         if kept is not None:
@@ -217,7 +222,7 @@ class Sandbox:
         self.space.note(ClockMoved(self.now_ms(), wire_us, self.now_ms(), self.clock.mode, self.clock.rate, "started"))
         if settings.mode != "real":
             await self.save_clock()
-        self.pulse.arm()
+        self.pulse.arm(anew=True)
 
     async def reset(self) -> None:
         """As it was in the beginning: no records, no journal, the clock at its start."""
@@ -228,12 +233,12 @@ class Sandbox:
             self.clock = started(self.clock_settings or ClockSettings(), self.machine.wall_ms())
             self.note("reset", "")
         clock = () if self.clock.mode == "real" else (saved(self.clock),)
-        await self.write(Changes(entries=(*self._remembered.values(), *clock)))
+        await self.write(Changes(entries=(*self.remembered.values(), *clock)))
 
 
-def states_of(model: ResourceModel) -> tuple[str, ...]:
+def states_of(model: ResourceModel) -> list[str]:
     """The states that records of a resource can be in."""
-    return tuple(model.states) or (ONLY_STATE,)
+    return list(model.states) or [ONLY_STATE]
 
 
 class Sandboxes:
@@ -307,6 +312,7 @@ class Sandboxes:
         if seed is None and any(draft.scenario.seed is None for draft in drafts):
             seed = await self._kept_seed(sandbox, drafts)
         sandbox.play(drafts, seed)
+        await sandbox.states_stay(drafts)
         await sandbox.begin(clock)
         self._all[id_] = sandbox
         return sandbox
@@ -316,9 +322,7 @@ class Sandboxes:
         if any(draft.scenario.seed is not None for draft in drafts):
             return None
         kept: Any = await sandbox.seen(lambda look: look.entry("seed"), sandbox.space.view(), 0)
-        if isinstance(kept, int):
-            return kept
-        seed = self.machine.seed()
+        seed = kept if isinstance(kept, int) else self.machine.seed()
         await sandbox.remember(Entry("seed", seed))
         return seed
 
@@ -337,7 +341,8 @@ class Sandboxes:
             await self.store.drop(name)
             return
         clock = ClockSettings.model_validate(told["clock"]) if told["clock"] else None
-        await self._begin(name, drafts, told["seed"], clock)
+        sandbox = await self._begin(name, drafts, told["seed"], clock)
+        sandbox.remembered["sandbox"] = Entry("sandbox", told)
 
     def _sweep(self) -> None:
         """Delete sandboxes that nobody has used for a while."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import os
 import time
 from typing import Any, Protocol
@@ -61,8 +62,8 @@ class Sleeper(Protocol):
     def held(self, wall_ms: float) -> list[str]:
         """The leases that keep it from leaping."""
 
-    async def wake(self, record: Record, now_ms: int) -> None:
-        """Run one record's moment."""
+    async def wake(self, record: Record, now_ms: int, kept: tuple[Entry, ...] = ()) -> None:
+        """Run one record's moment, and keep these entries with it."""
 
     async def save_clock(self) -> None:
         """Keep the clock."""
@@ -85,10 +86,10 @@ class Pulse:
         self.wakings = 0
         self.late_ms = 0.0  # of the last moment that was run by its timer
 
-    def arm(self) -> None:
-        """See that a timer runs for the next due moment. Cheap where nothing changed."""
+    def arm(self, *, anew: bool = False) -> None:
+        """See that a timer runs for the next due moment. Cheap where nothing changed; `anew` where the clock did."""
         next_ms = self._sandbox.space.next_due_ms()
-        if next_ms != self._armed_ms:
+        if anew or next_ms != self._armed_ms:
             self._set_timer(next_ms)
 
     def _set_timer(self, next_ms: int | None) -> None:
@@ -103,7 +104,8 @@ class Pulse:
         at_ms = self._sandbox.clock.wall_at(next_ms)
         if at_ms is not None:
             wait_ms = min(max(at_ms - self._machine.wall_ms(), 0.0), TIMER_MS_MAX)
-            self._timer = asyncio.get_running_loop().call_later(wait_ms / 1000, self._wake)
+            # uvloop counts whole milliseconds: a rest rounded down to none would ring again and again until it is over.
+            self._timer = asyncio.get_running_loop().call_later(math.ceil(wait_ms) / 1000, self._wake)
 
     def _wake(self) -> None:
         """The timer has rung: run what is due, or set it again where it rang early (uvloop's can)."""
@@ -166,14 +168,14 @@ class Pulse:
             return
         if move and due_ms > sandbox.now_ms():
             sandbox.clock = sandbox.clock.at(due_ms, self._machine.wall_ms())
-        await sandbox.wake(record, due_ms)
+        # The clock goes with what happened by it: killed on the way, it must not come back behind its own moments.
+        await sandbox.wake(record, due_ms, (saved(sandbox.clock),) if move else ())
 
     def _set(self, clock: Clock, from_ms: int, cause: str) -> None:
         self._sandbox.clock = clock
         now_ms = self._sandbox.now_ms()
         self._sandbox.space.note(ClockMoved(now_ms, self._machine.wire_us(), from_ms, clock.mode, clock.rate, cause))
-        self._armed_ms = None
-        self.arm()
+        self.arm(anew=True)
 
     def _watch_for_quiet(self) -> None:
         if self._quiet is None and not self._stopped:
@@ -199,8 +201,7 @@ class Pulse:
         if next_ms is not None and next_ms > self._sandbox.now_ms():
             await self.advance(next_ms, "jump")
             await self._sandbox.save_clock()
-        self._armed_ms = None
-        self.arm()
+        self.arm(anew=True)
 
     async def stop(self) -> None:
         """No more wakings; the one at work ends first."""

@@ -22,7 +22,7 @@ from simulator.scenario.parse import parse
 BROKEN = Path(__file__).parent / "broken"
 FILES = sorted(path.name for path in BROKEN.glob("*.yaml"))
 EXPECTED = re.compile(r"# ((?:\S+\.yaml:)?\d+:\d+: .+)")
-AUTHORS = re.compile(r"'[^']*'|\"[^\"]*\"|; there is .*")  # what the author wrote, or may write
+AUTHORS = re.compile(r"'[^']*'|\"[^\"]*\"|[;?] [tT]here is .*")  # what the author wrote, or may write
 JARGON = re.compile(
     r"pydantic|validat|jinja|Traceback|<class|object at|Omit|input_value|function-|NoneType|[A-Z][a-z]+(Model|Error)\b"
     r"|[A-Za-z]+Settings|\b(str|int|float|bool|dict|tuple|None|True|False|Any|Union|Optional|Literal|repr|lambda)\b"

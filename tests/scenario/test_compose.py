@@ -114,7 +114,7 @@ def test_merging_is_rfc_7396(target: str, patch: str, result: object, in_vain: i
 def test_a_null_that_removes_nothing_is_told_how_else_to_write_it() -> None:
     end = 'for an empty value write {}, [] or "{{ none }}"'
     assert complaints_of(base="faults: 1\nx: 2\n", a="extends: base\nfualts: null\n") == [
-        f"a:2:1: null removes a key, here none: no key 'fualts'; did you mean 'faults'? {end}"
+        f"a:2:1: null removes a key, here none: no key 'fualts'; did you mean 'faults'? There is faults or x; {end}"
     ]
     assert complaints_of(base="a: {}\n", a="extends: base\nb: {c: null}\n") == [
         f"a:2:5: null removes a key, here none: no key 'c'; there is none; {end}"

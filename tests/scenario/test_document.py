@@ -109,7 +109,7 @@ operations:
     order: {by: "{{ query.sort or '-dice' }}", fields: [dice, created_at]}
     page: {style: number, size: 5, max: 50, size_parameter: per_page, parameter: page, first: 0, link: true}
     reply: {body: {data: "{{ page.items }}", total: "{{ page.total }}"}}
-  GET /jobs-by-cursor: {list: job, order: newest, page: {style: cursor}}
+  GET /jobs-by-cursor: {list: job, order: newest, page: {style: cursor, cursor: id}}
   GET /jobs-by-offset: {list: job, order: -dice, page: {style: offset}}
   GET /jobs-unpaged: {list: job, order: oldest}
   PATCH /jobs/{id}: {update: job, etag: required}

@@ -116,7 +116,7 @@ def test_warnings_of_what_does_not_start_are_told_with_its_problems() -> None:
     assert complaints_of(TICKETS + twice) == [
         "a:13:7: warning: this variant is never reached: the one before it has no `when`",
         "a:14:11: read needs to know which record: id: \"{{ … }}\", or a path parameter",
-        "a:14:18: no resource 'tikcet'; did you mean 'ticket'?",
+        "a:14:18: no resource 'tikcet'; did you mean 'ticket'? There is ticket",
     ]  # fmt: skip
 
 

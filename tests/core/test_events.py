@@ -1,0 +1,159 @@
+"""What the journal keeps can be read again, is bounded, and gives no credential away."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simulator.core.events import (
+    BODY_BYTES_KEPT,
+    KINDS,
+    NAMES,
+    SECRET_HEADERS,
+    BootStarted,
+    ClockMoved,
+    ControlChanged,
+    Event,
+    EventEmitted,
+    ExchangeEnded,
+    RecordChanged,
+    RecordRemoved,
+    TransitionApplied,
+    as_dict,
+    decode,
+    digest_of,
+    encode,
+)
+
+KEY = b"k" * 32
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)
+NUMBERS = st.integers(0, 2**53)
+HEADERS = st.lists(st.tuples(st.sampled_from([b"Host", b"X-\xe9"]), st.binary(max_size=10)), max_size=4)
+
+OTHERS: dict[type[Any], st.SearchStrategy[Any]] = {
+    TransitionApplied: st.builds(
+        TransitionApplied,
+        *[NUMBERS, NUMBERS, TEXTS, TEXTS, TEXTS, NUMBERS, st.none() | TEXTS, TEXTS, TEXTS, st.none() | NUMBERS],
+    ),
+    RecordRemoved: st.builds(RecordRemoved, NUMBERS, NUMBERS, TEXTS, TEXTS, TEXTS, NUMBERS, TEXTS),
+    RecordChanged: st.builds(RecordChanged, NUMBERS, NUMBERS, TEXTS, TEXTS, TEXTS, NUMBERS, TEXTS),
+    EventEmitted: st.builds(EventEmitted, NUMBERS, NUMBERS, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, NUMBERS, NUMBERS),
+    ClockMoved: st.builds(ClockMoved, NUMBERS, NUMBERS, NUMBERS, TEXTS, st.floats(0, 1e5), TEXTS),
+    ControlChanged: st.builds(ControlChanged, NUMBERS, NUMBERS, TEXTS, TEXTS),
+    BootStarted: st.builds(BootStarted, NUMBERS, NUMBERS, TEXTS, NUMBERS, TEXTS),
+}
+
+
+def exchange(**changes: Any) -> ExchangeEnded:
+    plain: list[Any] = [
+        *[1, 2, "d", "req_1", "peer:1", 1, 1, 3, 4, 5, "GET", "/a", [(b"A", b"b")], b"{}", 2, "GET /a", None],
+        *[1, 1, 200, [(b"C", b"d")], b"[]", 2, True, (("shop.order", "o1", 1),), None, None, ("o1",), "", None],
+    ]
+    return ExchangeEnded(*plain)._replace(**changes)
+
+
+EXCHANGES = st.fixed_dictionaries(
+    {"at_ms": NUMBERS, "target": TEXTS, "committed": st.booleans(), "operation": st.none() | TEXTS},
+    optional={
+        **dict.fromkeys(("headers", "reply_headers"), HEADERS),
+        **dict.fromkeys(("body", "reply_body"), st.binary(max_size=20)),
+    },
+).map(lambda changes: exchange(**changes))
+
+
+def kept(event: Event) -> bytes:
+    return encode([event], KEY)
+
+
+def test_every_kind_of_event_has_one_name_and_is_tried_here() -> None:
+    assert {ExchangeEnded, *OTHERS} == set(KINDS.values()) == set(get_args(Event))
+    assert {NAMES[made]: made for made in NAMES} == KINDS
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+@given(data=st.data())
+def test_every_kind_of_event_is_read_as_it_was_written(kind: type[Event], data: Any) -> None:
+    events = data.draw(st.lists(OTHERS[kind], max_size=3))
+    read = decode(encode(events, KEY))
+    assert read == events
+    assert all(type(event) is kind for event in read)
+
+
+@given(EXCHANGES)
+def test_an_exchange_is_read_with_its_headers_and_bodies_as_text(event: ExchangeEnded) -> None:
+    (read,) = decode(kept(event))
+    assert isinstance(read, ExchangeEnded)
+    for field in ("headers", "reply_headers"):
+        assert getattr(read, field) == [[part.decode("latin-1") for part in pair] for pair in getattr(event, field)]
+    for field in ("body", "reply_body"):
+        assert getattr(read, field) == getattr(event, field).decode("utf-8", "replace")
+    changed = ("headers", "body", "reply_headers", "reply_body", "records", "items", "nearest")
+    assert all(a == b for name, a, b in zip(event._fields, event, read, strict=True) if name not in changed)
+
+
+def test_records_and_items_of_an_exchange_are_kept() -> None:
+    (read,) = decode(kept(exchange()))
+    assert isinstance(read, ExchangeEnded)
+    assert (list(map(list, read.records)), list(read.items)) == ([["shop.order", "o1", 1]], ["o1"])
+
+
+@pytest.mark.parametrize("name", sorted(SECRET_HEADERS))
+@pytest.mark.parametrize("side", ["headers", "reply_headers"])
+def test_a_credential_is_kept_only_as_a_digest(name: bytes, side: str) -> None:
+    secret = b"Bearer hunter2-hunter2"
+    for spelt in (name, name.upper(), name.title()):
+        blob = kept(exchange(**{side: [(spelt, secret), (b"X-Plain", b"seen")]}))
+        assert b"hunter2" not in blob
+        assert digest_of(secret, KEY).encode() in blob
+        assert b"seen" in blob
+
+
+@given(st.binary(max_size=50), st.binary(max_size=50))
+def test_equal_credentials_have_equal_digests_and_others_have_not(one: bytes, other: bytes) -> None:
+    assert (digest_of(one, KEY) == digest_of(other, KEY)) == (one == other)
+    assert digest_of(one, KEY) != digest_of(one, b"another key")
+    assert len(digest_of(one, KEY)) == len("digest:") + 24
+
+
+def test_a_digest_without_the_key_cannot_be_compared() -> None:
+    read = [decode(encode([exchange(headers=[(b"Authorization", b"a")])], key))[0] for key in (KEY, b"other")]
+    assert read[0] != read[1]
+
+
+@pytest.mark.parametrize("field", ["body", "reply_body"])
+@pytest.mark.parametrize("letter", ["a", "é", "€"])
+def test_a_body_is_kept_up_to_a_bound(field: str, letter: str) -> None:
+    (read,) = decode(kept(exchange(**{field: letter.encode() * 100_000})))
+    text = getattr(read, field)
+    assert text.rstrip("�") == letter * (BODY_BYTES_KEPT // len(letter.encode()))
+    assert len(kept(exchange(**{field: b"a" * 10**6}))) < BODY_BYTES_KEPT + 1000
+
+
+def test_a_body_of_any_bytes_is_kept_as_text() -> None:
+    (read,) = decode(kept(exchange(body=bytes(range(256)))))
+    assert isinstance(read, ExchangeEnded)
+    assert str(read.body).startswith("\0\1\2")
+
+
+def test_an_event_for_people_has_its_number_and_kind() -> None:
+    event = ControlChanged(1, 2, "reset", "")
+    assert as_dict(7, event) == {
+        "number": 7,
+        "kind": "control",
+        "at_ms": 1,
+        "wire_us": 2,
+        "what": "reset",
+        "detail": "",
+    }
+    assert orjson.dumps(as_dict(8, decode(kept(exchange()))[0]))
+
+
+def test_an_old_journal_without_the_newest_field_can_be_read() -> None:
+    ((kind, *fields),) = orjson.loads(kept(exchange(nearest=("GET /b",))))
+    read = decode(orjson.dumps([[kind, *fields[:-1]]]))
+    assert isinstance(read[0], ExchangeEnded)
+    assert read[0].nearest == ()
