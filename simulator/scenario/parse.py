@@ -18,6 +18,7 @@ from simulator.scenario.compile import compile_scenario
 from simulator.scenario.compose import Document, Reader, load, load_data, load_text
 from simulator.scenario.document import Scenario
 from simulator.scenario.lint import lint
+from simulator.scenario.mend import mended
 from simulator.scenario.shape import complain_of
 
 
@@ -76,12 +77,26 @@ def _draft(data: dict[str, Any], marks: Marks, complaints: list[Complaint]) -> D
         scenario = Scenario.model_validate(data)
     except ValidationError as error:
         complain_of(error, place, Scenario)
+        _complain_of_names(data, error, marks, complaints)
         return None
     digest = hashlib.blake2b(orjson.dumps(data), digest_size=8).hexdigest()
     service = compile_scenario(scenario, place, digest, 0)
     if all(complaint.warning for complaint in complaints):
         lint(service, place)
     return Draft(scenario, data, marks, digest, ())
+
+
+def _complain_of_names(data: dict[str, Any], error: ValidationError, marks: Marks, complaints: list[Complaint]) -> None:
+    """What else is wrong beside the shape, as far as it can be told without what is wrong there."""
+    rest = mended(data, error, marks)
+    if rest is None:
+        return
+    found: list[Complaint] = []
+    try:
+        compile_scenario(Scenario.model_validate(rest), Place(marks, found), "", 0)
+    except ValidationError:
+        return
+    complaints.extend(complaint for complaint in found if not complaint.warning)
 
 
 def _sorted(complaints: list[Complaint]) -> list[Complaint]:
