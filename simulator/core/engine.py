@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from simulator.core.bodies import BadBody
-from simulator.core.events import ControlChanged, RecordChanged, RecordRemoved
+from simulator.core.events import RecordChanged, RecordRemoved
 from simulator.core.operations import Operation, Variant
 from simulator.core.places import nowhere
 from simulator.core.records import Changes, Look, Record
@@ -157,20 +157,12 @@ class Engine:
         return _no(target.service, turn, refused)[0]
 
     def wake(self, record: Record, look: Look, now_ms: int, wire_us: int) -> Changes:
-        """Run the overdue moves of one record, each at its own instant. Raises NotLoaded.
-
-        A record whose move fails stays where it is and is waited for no longer, so that it holds up nobody else.
-        """
+        """Run the overdue moves of one record, each at its own instant. Raises NotLoaded."""
         service, resource = self._home(record.kind)
         if service is None or resource is None:
             return Changes(puts=(record._replace(due_ms=None, row=None, version=record.version + 1),))
         turn = Turn(service, look, now_ms, wire_us, "", record.origin)
-        try:
-            service.settle(turn, resource, record)
-        except TemplateError as error:
-            still = record._replace(due_ms=None, row=None, version=record.version + 1)
-            what = f"{record.kind} {record.id} could not move: {error}"
-            return Changes(puts=(still,), events=(ControlChanged(now_ms, wire_us, "move_failed", what),))
+        service.settle(turn, resource, record)
         return turn.changes()
 
     def seed(

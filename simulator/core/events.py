@@ -73,6 +73,21 @@ class TransitionApplied(NamedTuple):
     due_ms: int | None  # when it was due, for the timed ones
 
 
+class TransitionFailed(NamedTuple):
+    """An expression of a timed transition failed; the record stays where it is and waits for no further one."""
+
+    at_ms: int
+    wire_us: int
+    digest: str
+    record_kind: str
+    id: str
+    version: int
+    from_state: str
+    to_state: str
+    where: str  # file:line:column of the expression
+    what: str
+
+
 class RecordRemoved(NamedTuple):
     """A record is gone."""
 
@@ -144,6 +159,7 @@ class BootStarted(NamedTuple):
 Event = (
     ExchangeEnded
     | TransitionApplied
+    | TransitionFailed
     | RecordRemoved
     | RecordChanged
     | EventEmitted
@@ -155,6 +171,7 @@ Event = (
 KINDS: dict[str, type[Event]] = {
     "exchange": ExchangeEnded,
     "transition": TransitionApplied,
+    "failure": TransitionFailed,
     "removal": RecordRemoved,
     "change": RecordChanged,
     "emission": EventEmitted,

@@ -83,6 +83,10 @@ class NotLoaded(Exception):  # noqa: N818 - a question, not an error
         return self.needs[0]
 
 
+class Behind(Exception):  # noqa: N818 - a request to wait, no failure
+    """What is overdue is more than one turn may run, or needs the others' moves in their order: the due loop first."""
+
+
 class Changes(NamedTuple):
     """What one decision writes, all or nothing.
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from simulator.core.events import EventEmitted, TransitionApplied
+from simulator.core.events import EventEmitted, TransitionApplied, TransitionFailed
 from simulator.core.helpers import plain
 from simulator.core.omit import OMIT
-from simulator.core.records import Record
+from simulator.core.records import Behind, Record
 from simulator.core.resources import Resource, Row, State
 from simulator.core.templates import Value
 from simulator.core.turns import Turn, draw_name
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
 
 MOVES_MAX = 1000  # in one turn; more than that is caught up by the due loop, in slices
 INSTANT_MOVES_MAX = 100  # moves of one record at one instant; a ring of instant rows goes on a millisecond later
-
-
-class Behind(Exception):  # noqa: N818 - a request to wait, no failure
-    """A record has more overdue moves than one turn may run; the due loop has to catch up first."""
 
 
 def enter(turn: Turn, resource: Resource, record: Record, to: str, row: Row | None, cause: str, at_ms: int) -> Record:
@@ -78,12 +74,35 @@ def settle(turn: Turn, resource: Resource, record: Record) -> Record:
         row = state.rows[record.row] if state and record.row is not None and record.row < len(state.rows) else None
         if state is None or row is None or row.to not in resource.states:
             return turn.put(record._replace(due_ms=None, row=None, version=record.version + 1))
-        record = enter(turn_at(turn, due_ms, record.origin), resource, record, row.to, row, "after", due_ms)
+        try:
+            record = enter(turn_at(turn, due_ms, record.origin), resource, record, row.to, row, "after", due_ms)
+        except TemplateError as error:
+            return _stays(turn, record, row, due_ms, error)
         instant = instant + 1 if record.due_ms == due_ms else 0
         if instant >= INSTANT_MOVES_MAX:
             record = turn.put(record._replace(due_ms=due_ms + 1, version=record.version + 1))
             instant = 0
     raise Behind
+
+
+def _stays(turn: Turn, record: Record, row: Row, due_ms: int, error: TemplateError) -> Record:
+    """The record after a move whose expression failed: nothing more is due, or it would fail for ever."""
+    stuck = turn.put(record._replace(due_ms=None, row=None, version=record.version + 1))
+    turn.events.append(
+        TransitionFailed(
+            at_ms=due_ms,
+            wire_us=turn.wire_us,
+            digest=turn.service.digest,
+            record_kind=record.kind,
+            id=record.id,
+            version=stuck.version,
+            from_state=record.state,
+            to_state=row.to,
+            where=error.where,
+            what=error.what,
+        )
+    )
+    return stuck
 
 
 def signalled(turn: Turn, resource: Resource, record: Record, signal: str) -> Record | None:

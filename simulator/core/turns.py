@@ -13,7 +13,7 @@ from simulator.core.chance import Chance, Draws
 from simulator.core.clock import Instant
 from simulator.core.events import Event
 from simulator.core.omit import OMIT
-from simulator.core.records import BUILT_IN, Changes, Entry, Look, Record, Scan, field_of, text_of
+from simulator.core.records import BUILT_IN, Behind, Changes, Entry, Look, Record, Scan, field_of, text_of
 from simulator.core.requests import Request
 from simulator.core.resources import Resource
 from simulator.core.templates import LiveScope
@@ -32,6 +32,8 @@ class Home(Protocol):
     def key(self) -> bytes: ...
     @property
     def resources(self) -> Mapping[str, Resource]: ...
+    @property
+    def looks_around(self) -> bool: ...
     @property
     def unique(self) -> Mapping[str, tuple[tuple[str, ...], ...]]: ...
 
@@ -115,6 +117,8 @@ class Turn:
         key = (resource.kind, id)
         record = self._own[key] if key in self._own else self.look.record(*key)
         if record is not None and record.due_ms is not None and record.due_ms <= self.now_ms:
+            if self.service.looks_around:
+                raise Behind  # its moves look at other records, whose own moves may come before them
             record = self.service.settle(self, resource, record)
         return record
 

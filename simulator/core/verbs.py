@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 from typing import Any, NamedTuple
 
+import orjson
+
 from simulator.core.events import RecordChanged, RecordRemoved
 from simulator.core.helpers import shown
 from simulator.core.omit import OMIT
@@ -296,7 +298,7 @@ def _unique_key(record: Record | None, group: tuple[str, ...]) -> str | None:
     texts = [text_of(field_of(record, name)) for name in group]
     if None in texts:
         return None
-    digest = hashlib.blake2b("\0".join(map(str, texts)).encode(), digest_size=16).hexdigest()
+    digest = hashlib.blake2b(orjson.dumps(texts), digest_size=16).hexdigest()
     return f"unique/{record.kind}/{','.join(group)}/{digest}"
 
 

@@ -141,7 +141,7 @@ class DataPlane:
         now_ms, wire_us = sandbox.now_ms(), exchange.wire_us
         engine, target = sandbox.engine, match.target
         exchange.decision, exchange.view = decision, view = await sandbox.decide(
-            lambda look: engine.answer(target, request, look, now_ms, wire_us), _changes, now_ms
+            lambda look: engine.answer(target, request, look, sandbox.now_ms(), wire_us), _changes, now_ms
         )
         if decision.template_error is not None:
             LOG.error("%s: %s", target.operation.name, decision.template_error)

@@ -55,7 +55,8 @@ def as_json(line: Line) -> str:
 def as_text(line: Line) -> str:
     """One line for people."""
     where = "" if line.sandbox == "default" else f" [{line.sandbox}]"
-    what = f"{line.method} {line.path}"
+    operation = "" if line.operation in (None, f"{line.method} {line.path}") else f" ({line.operation})"
+    what = f"{line.method} {line.path}{operation}"
     error = f"  {line.error}" if line.error else ""
     return f"{iso(line.at_ms)}{where} {line.status} {what}  {line.duration_us / 1000:.1f} ms  {line.request_id}{error}"
 

@@ -15,10 +15,9 @@ from typing import Any, NamedTuple, TypeVar
 
 from simulator.core.clock import Clock, ClockSettings, pace, parse_clock, started
 from simulator.core.engine import Engine
-from simulator.core.events import BootStarted, ClockMoved, ControlChanged
-from simulator.core.records import Changes, Entry, Look, NotLoaded, Record, Scan
+from simulator.core.events import BootStarted, ClockMoved, ControlChanged, TransitionFailed
+from simulator.core.records import Behind, Changes, Entry, Look, NotLoaded, Record, Scan
 from simulator.core.resources import ONLY_STATE, ResourceModel
-from simulator.core.states import Behind
 from simulator.errors import OperatorError, ScenarioError, StoreError
 from simulator.scenario.parse import Draft, parse_data
 from simulator.scenario.together import clock_of, mounts_of, services_of
@@ -95,8 +94,10 @@ class Sandbox:
         for _ in range(TRIES):
             view = self.space.view()
             decision = await self.seen(decide, view, now_ms)
-            if await self.space.commit(changes(decision), view):
+            made = changes(decision)
+            if await self.space.commit(made, view):
                 self.pulse.arm()
+                _tell_failures(made)
                 return decision, view
         raise StoreError("too many others write the same records; try again")
 
@@ -106,13 +107,18 @@ class Sandbox:
             try:
                 return decide(view)
             except NotLoaded as missing:
-                if not settling and any(isinstance(need, Scan) for need in missing.needs):
+                if not settling and any(isinstance(need, Scan) for need in missing.needs) and self._overdue(now_ms):
                     await self.pulse.settle(now_ms)
                 for need in missing.needs:
                     await self.space.load(need, view)
             except Behind:
                 await self.pulse.settle(now_ms)
         raise StoreError(f"a decision wanted to see more than {ROUNDS_MAX} things")
+
+    def _overdue(self, now_ms: int) -> bool:
+        """Whether something should have happened; if not, nobody need wait for a clock that is being moved."""
+        next_ms = self.space.next_due_ms()
+        return next_ms is not None and next_ms <= now_ms
 
     async def wake(self, record: Record, now_ms: int, kept: tuple[Entry, ...] = ()) -> None:
         """Run one record's moment, and keep these entries with it."""
@@ -121,8 +127,9 @@ class Sandbox:
             move = functools.partial(self._moved, record, now_ms, self.machine.wire_us())
             changes = await self.seen(move, view, now_ms, settling=True)
             if await self.space.commit(changes._replace(entries=(*changes.entries, *kept)), view):
+                _tell_failures(changes)
                 return
-            current = view.record(record.kind, record.id)
+            current = await self.seen(functools.partial(_record, record.kind, record.id), view, now_ms, settling=True)
             if current is None or current.due_ms != record.due_ms:
                 return  # somebody else has moved it meanwhile
             record = current
@@ -234,6 +241,17 @@ class Sandbox:
             self.note("reset", "")
         clock = () if self.clock.mode == "real" else (saved(self.clock),)
         await self.write(Changes(entries=(*self.remembered.values(), *clock)))
+
+
+def _record(kind: str, id_: str, look: Look) -> Record | None:
+    return look.record(kind, id_)
+
+
+def _tell_failures(changes: Changes) -> None:
+    """Timed transitions have no client to tell."""
+    for event in changes.events:
+        if type(event) is TransitionFailed:
+            LOG.error("%s: %s %s stays %s: %s", event.where, event.record_kind, event.id, event.from_state, event.what)
 
 
 def states_of(model: ResourceModel) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import math
 import os
 import time
@@ -16,8 +17,11 @@ from typing import Any, Protocol
 from simulator.core.clock import Clock
 from simulator.core.events import ClockMoved
 from simulator.core.records import Entry, Record
+from simulator.errors import StoreError
 from simulator.stores.base import Space
 
+LOG = logging.getLogger("simulator")
+RETRY_S = 1.0  # between two looks at a store that failed
 SLICE = 64  # due moments between two looks at the other tasks
 TIMER_MS_MAX = 3_600_000.0  # a longer wait is looked at again, which also keeps it within the event loop's range
 
@@ -121,9 +125,11 @@ class Pulse:
     async def _run(self) -> None:
         try:
             await self.settle(self._sandbox.now_ms())
-        finally:
-            self._armed_ms = None
-            self.arm()
+        except StoreError as error:
+            LOG.error("what is due waits, the store cannot be used: %s", error)
+            self._timer = asyncio.get_running_loop().call_later(RETRY_S, self._wake)
+        else:
+            self.arm(anew=True)
 
     async def settle(self, now_ms: int) -> None:
         """Run every moment that is due, in the order of their time."""

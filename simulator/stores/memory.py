@@ -11,7 +11,19 @@ from collections.abc import Mapping
 from heapq import heappop, heappush
 
 from simulator.core.events import NAMES, Event, decode, encode
-from simulator.core.records import Changes, Entry, Found, Json, Need, Record, Scan, field_of, sort_of, text_of
+from simulator.core.records import (
+    Changes,
+    Entry,
+    Found,
+    Json,
+    Need,
+    NotLoaded,
+    Record,
+    Scan,
+    field_of,
+    sort_of,
+    text_of,
+)
 from simulator.stores.base import Numbered, View, demand_declared, fits
 from simulator.stores.wakes import Row, Wakes
 
@@ -21,18 +33,23 @@ Place = tuple[int, float, str, int]
 
 
 class MemoryView:
-    """A look that sees everything at once."""
+    """A look that sees everything at once but scans: for those, whoever decides brings the records up to date first."""
 
-    __slots__ = ("_space",)
+    __slots__ = ("_space", "scans")
 
     def __init__(self, space: MemorySpace) -> None:
         self._space = space
+        self.scans: dict[Scan, Found] = {}
 
     def record(self, kind: str, id: str) -> Record | None:
         return self._space.records.get((kind, id))
 
     def scan(self, scan: Scan) -> Found:
-        return self._space.find(scan)
+        demand_declared(scan, self._space.fields)
+        found = self.scans.get(scan)
+        if found is None:
+            raise NotLoaded(scan)
+        return found
 
     def entry(self, key: str) -> Json:
         entry = self._space.entries.get(key)
@@ -48,7 +65,7 @@ class MemorySpace:
     def __init__(self, boot: str, key: bytes, journal_events_max: int) -> None:
         self._boot = boot
         self._key = key
-        self._fields: Mapping[str, tuple[str, ...]] = {}
+        self.fields: Mapping[str, tuple[str, ...]] = {}
         self._journal: deque[Event] = deque(maxlen=journal_events_max)
         self._forget()
 
@@ -66,13 +83,14 @@ class MemorySpace:
         return not (self.records or self.entries or self.counters or self._journal)
 
     def declare(self, fields: Mapping[str, tuple[str, ...]]) -> None:
-        self._fields = dict(fields)
+        self.fields = dict(fields)
 
     def view(self) -> MemoryView:
         return MemoryView(self)
 
     async def load(self, need: Need, view: View) -> None:
-        """Nothing to do: a view of this space never raises NotLoaded."""
+        if isinstance(view, MemoryView) and isinstance(need, Scan):
+            view.scans[need] = self.find(need)
 
     async def commit(self, changes: Changes, view: View) -> bool:  # noqa: ARG002 - nothing can have changed
         if not fits(changes, lambda kind, id: self.records.get((kind, id))):
@@ -141,7 +159,6 @@ class MemorySpace:
 
     def find(self, scan: Scan) -> Found:
         """The records a scan finds, the slow and simple way."""
-        demand_declared(scan, self._fields)
         matching = [
             record
             for record in self.records.values()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from simulator.core.clock import (
     INSTANT_MS_MAX,
@@ -16,6 +17,7 @@ from simulator.core.clock import (
     STILL_EPOCH_MS,
     Clock,
     ClockSettings,
+    ClockWords,
     Instant,
     Mode,
     http_date,
@@ -100,6 +102,17 @@ def test_a_clock_begins_now_or_at_its_epoch(text: str, begin_ms: int) -> None:
 def test_settings_read_what_they_write(text: str) -> None:
     settings = parse_clock(text)
     assert ClockSettings.model_validate(settings.plain()) == settings
+
+
+def test_a_model_takes_a_clock_in_words_or_as_settings() -> None:
+    class Model(BaseModel):
+        clock: ClockWords
+
+    words, settings = "scaled:60", {"mode": "scaled", "rate": 60}
+    assert Model.model_validate({"clock": words}) == Model.model_validate({"clock": settings})
+    assert Model(clock=parse_clock("manual")).clock == ClockSettings(mode="manual")
+    with pytest.raises(ValueError, match="clock"):
+        Model.model_validate({"clock": 5})
 
 
 @pytest.mark.parametrize(

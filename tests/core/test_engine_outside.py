@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from simulator.core.events import ControlChanged, RecordChanged, RecordRemoved, TransitionApplied
+from simulator.core.events import RecordChanged, RecordRemoved, TransitionApplied, TransitionFailed
 from simulator.core.records import Changes
 from simulator.errors import OperatorError
 from tests.core.world import START_MS, World
@@ -183,14 +183,42 @@ def test_a_move_that_fails_holds_up_nobody_else() -> None:
     world = World({"resources": {"job": job}, "operations": {**SHOP["operations"], "POST /jobs": {"create": "job"}}})
     bad, good = (world.send("POST", "/jobs", {"n": n}).json["id"] for n in (0, 1))
     world.move(1000)
-    assert world.send("GET", f"/jobs/{bad}").json["code"] == "scenario_failed"
     world.wake()
     assert world.record(KIND, good).state == "B"
     still = world.record(KIND, bad)
     assert (still.state, still.due_ms, still.row, still.version) == ("A", None, None, 2)
-    (told,) = (event for event in world.events if isinstance(event, ControlChanged))
-    assert told.what == "move_failed"
-    assert "1 / record.n }} failed: division by zero" in told.detail
+    (told,) = (event for event in world.events if isinstance(event, TransitionFailed))
+    assert (told.id, told.from_state, told.to_state) == (bad, "A", "B")
+    assert "1 / record.n }} failed: division by zero" in told.what
+
+
+def test_a_late_look_at_a_move_that_fails_sees_what_the_due_loop_would_have_left() -> None:
+    rows = [{"to": "B", "after": "1s", "set": {"x": "{{ 1 / record.n }}"}}]
+    job = {"record": {"n": "{{ body.n }}"}, "states": {"A": rows, "B": []}}
+    world = World({"resources": {"job": job}, "operations": {**SHOP["operations"], "POST /jobs": {"create": "job"}}})
+    id_ = world.send("POST", "/jobs", {"n": 0}).json["id"]
+    world.move(5000)
+    assert world.send("GET", f"/jobs/{id_}").json["state"] == "A"
+    assert world.record(KIND, id_).due_ms is None
+
+
+def test_moves_that_look_at_other_records_are_left_to_the_due_loop() -> None:
+    """A late look would see the others as they are now, not as they were then."""
+    rows = [{"to": "B", "after": "1s", "set": {"seen": "{{ records('job', state='B') | length }}"}}]
+    job = {"states": {"A": rows, "B": []}}
+    operations = {"POST /jobs": {"create": "job"}, "GET /jobs/{id}": {"read": "job"}}
+    worlds = [World({"resources": {"job": job}, "operations": operations}) for _ in range(2)]
+    seen = []
+    for often, world in enumerate(worlds):
+        ids = [world.send("POST", "/jobs").json["id"] for _ in range(3)]
+        for _ in range(4):
+            world.move(500)
+            for id_ in ids if often else ():
+                world.send("GET", f"/jobs/{id_}")
+        for id_ in reversed(ids):
+            world.send("GET", f"/jobs/{id_}")
+        seen.append([world.record(KIND, id_).fields["seen"] for id_ in ids])
+    assert seen == [[0, 1, 2], [0, 1, 2]]
 
 
 def test_a_kind_is_named_alone_or_with_its_service() -> None:

@@ -98,6 +98,18 @@ def test_a_cursor_is_good_only_for_the_list_it_came_from(other: Scan) -> None:
         asked(PageModel(), other, {"cursor": cursor or ""}, KEY)
 
 
+def test_a_cursor_may_be_the_id_of_the_last_record_seen() -> None:
+    model, known = PageModel(cursor="id", parameter="starting_after"), {record.id: record for record in records(2)}
+    scan = SCAN._replace(by="price")
+    page = paged(model, "", more=True, scan=scan)
+    assert (page.next_cursor, page.fields["next"]) == ("o2", "o2")
+    want = asked(model, scan, {"starting_after": "o2"}, KEY, known.get)
+    assert want.scan.after == (98.0, 2)
+    assert asked(model, SCAN, {"starting_after": "o2"}, KEY, known.get).scan.after == (0, 2)
+    with pytest.raises(Refused, match="'starting_after' is a record's id, and 'o3' is none"):
+        asked(model, scan, {"starting_after": "o3"}, KEY, known.get)
+
+
 def test_a_client_may_change_the_size_on_the_way() -> None:
     cursor = paged(PageModel(), "limit=2", more=True).next_cursor
     want = asked(PageModel(), SCAN, {"cursor": cursor or "", "limit": "50"}, KEY)
@@ -237,7 +249,16 @@ def test_a_list_that_says_nothing_has_an_envelope(model: PageModel | None, body:
 
 
 @pytest.mark.parametrize(
-    "written", [{"size": 0}, {"size": 101}, {"max": 1001}, {"first": 2}, {"style": "page"}, {"sise": 1}]
+    "written",
+    [
+        {"size": 0},
+        {"size": 101},
+        {"max": 1001},
+        {"first": 2},
+        {"style": "page"},
+        {"sise": 1},
+        {"style": "offset", "cursor": "id"},
+    ],
 )
 def test_a_page_that_cannot_be_is_refused(written: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):

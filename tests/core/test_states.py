@@ -8,9 +8,9 @@ import pytest
 
 from simulator.core.chance import Chance
 from simulator.core.events import EventEmitted, TransitionApplied
-from simulator.core.records import NotLoaded
+from simulator.core.records import Behind, NotLoaded
 from simulator.core.requests import Request
-from simulator.core.states import INSTANT_MOVES_MAX, MOVES_MAX, Behind, kept, listening, settle
+from simulator.core.states import INSTANT_MOVES_MAX, MOVES_MAX, kept, listening, settle
 from simulator.core.turns import Turn
 from simulator.core.values import span
 from simulator.errors import TemplateError
@@ -317,7 +317,7 @@ def test_what_has_no_form_in_json_is_a_failure_of_the_scenario(value: Any) -> No
 
 
 def test_a_number_too_large_for_json_names_the_resource() -> None:
-    play = world({"NEW": [{"to": "A", "set": {"n": "{{ 2 ** 70 }}"}}], "A": []})
+    play = world({"NEW": {"set": {"n": "{{ 2 ** 70 }}"}, "rows": []}})
     answer = play.send("POST", "/jobs")
     assert answer.status == 500
     assert "beyond the whole numbers" in answer.json["detail"]

@@ -234,6 +234,7 @@ def test_a_whole_knows_what_its_parts_use() -> None:
     data = {"a": ["{{ x }}", {"if": "{{ y }}", "then": "{{ record.view }}"}], "b": "{{ records('order', a=1) }}"}
     value = compile_value(data, nowhere(), names)
     assert value.used == {"x", "y", "record", "records"}
+    assert compile_value(["{{ body.a }}", {"b": "{{ body.b.c ~ body.a }}"}], nowhere(), names).inputs == ("a", "b", "a")
     assert value.scans == (("order", ("a",)),)
     assert value.views
     assert not value.constant

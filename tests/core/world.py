@@ -12,6 +12,7 @@ import orjson
 from simulator.core.engine import Decision, Engine
 from simulator.core.events import EventEmitted, TransitionApplied
 from simulator.core.records import (
+    Behind,
     Changes,
     Found,
     Json,
@@ -26,7 +27,6 @@ from simulator.core.records import (
 )
 from simulator.core.requests import Request
 from simulator.core.service import Service
-from simulator.core.states import Behind
 from simulator.errors import ScenarioError
 from simulator.scenario.parse import parse_data, parse_text, service_of
 

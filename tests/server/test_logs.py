@@ -49,7 +49,7 @@ def test_json_says_everything_by_name() -> None:
 
 
 def test_text_is_short_and_names_what_is_unusual() -> None:
-    assert as_text(LINE) == "2026-01-01T00:00:00.123Z 200 GET /v3/jobs/1  1.2 ms  req_1"
+    assert as_text(LINE) == "2026-01-01T00:00:00.123Z 200 GET /v3/jobs/1 (GET /jobs/{id})  1.2 ms  req_1"
     odd = LINE._replace(sandbox="a1", operation=None, error="no_operation", status=404)
     assert as_text(odd) == "2026-01-01T00:00:00.123Z [a1] 404 GET /v3/jobs/1  1.2 ms  req_1  no_operation"
 
@@ -83,7 +83,7 @@ async def test_each_exchange_is_a_line_of_text(capsys: pytest.CaptureFixture[str
     assert TEXT.fullmatch(lines[0])
     assert "404 GET /nowhere  " in lines[1]
     assert lines[1].endswith("  no_operation")
-    assert re.search(r"\[[0-9a-f]+\] 404 GET /lamps/x  ", lines[2])
+    assert re.search(r"\[[0-9a-f]+\] 404 GET /lamps/x \(GET /lamps/\{id\}\)  ", lines[2])
 
 
 async def test_each_exchange_is_a_json_object(capsys: pytest.CaptureFixture[str]) -> None:
