@@ -153,7 +153,7 @@ def _mapping(data: dict[str, Any], place: Place, names: Names, depth: int) -> Va
         return _if(data, place, names, depth)
     if "for" in data and "in" in data:
         return _for(data, place, names, depth)
-    keys = {key: compile_text(key, place / key, names) for key in data}
+    keys = {key: compile_text(key, place / key / "key", names) for key in data}
     values = {key: compile_value(value, place / key, names, depth + 1) for key, value in data.items()}
     parts = [*keys.values(), *values.values()]
     if all(part.constant for part in parts):

@@ -149,7 +149,7 @@ class Turn:
         resource = self.service.resource_of(record.kind)
         return resource.view.of(self.scope_of(record)) if resource else record.fields
 
-    def items(self, kind: str, **where: Any) -> list[Item]:
+    def items(self, kind: str, /, **where: Any) -> list[Item]:
         """`records('order', customer=id)`: the records of a resource, oldest first, this turn's own among them."""
         resource = self.service.resources[kind]
         texts = {name: text_of(value.record.id if isinstance(value, Item) else value) for name, value in where.items()}
