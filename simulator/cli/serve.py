@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 STOP_S = 0.4  # how long open requests may take to end when the server is stopped; all of it takes under a second
 BACKLOG = 2048
+KEEP_ALIVE_S = 75  # as common servers do; shorter, and pooled clients meet resets that no scenario asked for
 SWITCHES = ("cors", "compress", "reload")
 
 
@@ -141,6 +142,7 @@ def run(paths: tuple[str, ...], drafts: list[Draft], settings: Settings, listene
         proxy_headers=False,
         ws="none",
         http=Wire,
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=STOP_S,  # type: ignore[arg-type]  # it only waits so long
     )
     server = uvicorn.Server(config)

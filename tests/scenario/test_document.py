@@ -152,7 +152,7 @@ def readme_table(heading: str) -> list[str]:
 
 def test_the_tables_of_the_readme_name_every_key_and_no_other() -> None:
     assert sorted(readme_table("| key of a row |")) == sorted(RowModel.model_fields)
-    beside = {"summary", "after_last"}  # said once for all, and in the row of `replies`
+    beside = {"after_last"}  # in the row of `replies`
     assert sorted(readme_table("| key | meaning |")) == sorted(OperationModel.model_fields.keys() - beside)
     assert "`after_last: again`" in README
 
