@@ -26,10 +26,9 @@ import httpx
 import uvicorn
 
 from simulator.cli.files import read_file
-from simulator.cli.serve import listen
+from simulator.cli.serve import listen, server_config
 from simulator.scenario.parse import Draft, parse, parse_text
 from simulator.server.app import App
-from simulator.server.wire import Wire
 from simulator.settings import Settings, networks
 from simulator.stores.base import Store
 from simulator.stores.memory import MemoryStore
@@ -149,18 +148,7 @@ def drained(line: socket.socket) -> bytes:
 def serving(*drafts: Draft, **changes: Any) -> Iterator[Live]:
     """A simulator on a real port, on a thread of this process, with the server that `serve` uses."""
     app = App(list(drafts) or [draft(LIGHT)], MemoryStore(), choices(**changes))
-    config = uvicorn.Config(
-        app,
-        log_level="error",
-        access_log=False,
-        server_header=False,
-        date_header=False,
-        proxy_headers=False,
-        ws="none",
-        http=Wire,
-        timeout_graceful_shutdown=1,
-    )
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(server_config(app))
     with listen("127.0.0.1", 0) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

@@ -22,6 +22,8 @@ from simulator.errors import OperatorError, ScenarioError, StoreError
 from simulator.settings import OPTIONS, Settings, read_settings
 
 if TYPE_CHECKING:
+    import uvicorn
+
     from simulator.scenario.parse import Draft
     from simulator.server.app import App
 
@@ -116,7 +118,6 @@ def run(paths: tuple[str, ...], drafts: list[Draft], settings: Settings, listene
 
     from simulator.server.app import App
     from simulator.server.reload import Reloader
-    from simulator.server.wire import Wire
     from simulator.stores.urls import open_store
 
     try:
@@ -133,19 +134,7 @@ def run(paths: tuple[str, ...], drafts: list[Draft], settings: Settings, listene
             reloader.start(app)
 
     app = App(drafts, store, settings, started, reloader.stop if reloader else None)
-    config = uvicorn.Config(
-        app,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        date_header=False,
-        proxy_headers=False,
-        ws="none",
-        http=Wire,
-        timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=STOP_S,  # type: ignore[arg-type]  # it only waits so long
-    )
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(server_config(app))
     _end_quietly()
     with listener:
         try:
@@ -157,6 +146,26 @@ def run(paths: tuple[str, ...], drafts: list[Draft], settings: Settings, listene
         click.echo(f"simulator: {app.failure}", err=True)
         return 2
     return 0
+
+
+def server_config(app: App) -> uvicorn.Config:
+    """How uvicorn serves an application of ours."""
+    import uvicorn
+
+    from simulator.server.wire import Wire
+
+    return uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        ws="none",
+        http=Wire,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=STOP_S,  # type: ignore[arg-type]  # it only waits so long
+    )
 
 
 def _end_quietly() -> None:

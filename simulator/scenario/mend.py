@@ -26,8 +26,7 @@ def mended(data: dict[str, Any], error: ValidationError, marks: Marks) -> dict[s
         path = marks.real(fault["loc"])
         if fault["type"] == "missing" or not _removable(path):
             return None
-        if not _remove(copied, path):
-            return None
+        _remove(copied, path)
     return copied
 
 
@@ -38,8 +37,12 @@ def _removable(path: Path) -> bool:
     return not difflib.get_close_matches(path[-1], STRUCTURE, n=1, cutoff=LEAVES_ALIKE)
 
 
-def _remove(data: Any, path: Path) -> bool:
+def _remove(data: Any, path: Path) -> None:
+    """Take out what stands there, unless it went with something around it."""
     *way, last = path
     for step in way:
+        if isinstance(data, dict) and step not in data:
+            return
         data = data[step]
-    return isinstance(data, dict) and data.pop(last, path) is not path
+    if isinstance(data, dict):
+        data.pop(last, None)

@@ -91,11 +91,12 @@ def _complain_of_names(data: dict[str, Any], error: ValidationError, marks: Mark
     rest = mended(data, error, marks)
     if rest is None:
         return
-    found: list[Complaint] = []
     try:
-        compile_scenario(Scenario.model_validate(rest), Place(marks, found), "", 0)
+        scenario = Scenario.model_validate(rest)
     except ValidationError:
-        return
+        return  # what is wrong now may only be so because something was taken out
+    found: list[Complaint] = []
+    compile_scenario(scenario, Place(marks, found), "", 0)
     complaints.extend(complaint for complaint in found if not complaint.warning)
 
 

@@ -63,3 +63,9 @@ def test_a_wrong_name_of_a_state_is_told_alone() -> None:
     text = BASE.replace("    MORE\n", "").replace("DONE: []", "'DO NE': []")
     (only,) = complaints_of(text)
     assert "'DO NE'" in only
+
+
+def test_what_is_wrong_only_because_something_was_taken_out_is_not_told() -> None:
+    text = BASE.replace("    MORE\n", "").replace("{read: jop, etag: true}", "{signal: close}")
+    (only,) = complaints_of(text)
+    assert only.startswith("9: a signal is written resource.signal")
