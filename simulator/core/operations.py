@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from simulator.core.expressions import Names
 from simulator.core.pages import PAGE_FIELDS, PageModel, default_envelope
 from simulator.core.places import Place
+from simulator.core.refusals import Refuse, RefuseModel, compile_refuse
 from simulator.core.replies import CompiledReply, ReplyModel, compile_reply
 from simulator.core.resources import Name, Resource, joined_names, record_names, request_names
 from simulator.core.routes import METHODS, parse_path
@@ -42,6 +43,9 @@ Signal = Annotated[
 ]
 
 
+Refusals = list[RefuseModel]
+
+
 class VerbModel(BaseModel):
     """What is done to a record: one verb and how its record is found."""
 
@@ -57,6 +61,7 @@ class VerbModel(BaseModel):
     find: dict[Name, Any] = Field({}, description="Other records to bind by id; a missing one is not_found")
     where: dict[str, Any] = Field({}, description="Fields the record must have; for a list, the filter")
     set: dict[Name, Any] = Field({}, description="Fields to set")
+    refuse: Refusals = Field([], description="The service's own refusals, in order, before anything is done")
     when: Any = Field(None, description="Only where this expression holds")
 
     @model_validator(mode="after")
@@ -149,6 +154,7 @@ class Step(NamedTuple):
     find: tuple[tuple[str, Resource, Value], ...]
     where: tuple[tuple[str, Value], ...]
     set: tuple[tuple[str, Value], ...]
+    refuse: tuple[Refuse, ...]
     when: Value | None
     place: str
 
@@ -303,6 +309,7 @@ def _step(
             for key, each in model.where.items()
         ),
         set=tuple((key, compile_value(each, place / "set" / key, held)) for key, each in model.set.items()),
+        refuse=compile_refuse(model.refuse, place / "refuse", names if verb == "create" else held),
         when=None if model.when is None else compile_condition(model.when, place / "when", before),
         place=str(place),
     )

@@ -1,4 +1,4 @@
-"""`errors:` how the service says no: one envelope for every error that the simulator itself makes.
+"""`errors:` and `refuse:`: how the service says no, with one envelope for every error that the simulator itself makes.
 
 Rules: RFC 9457 unless the scenario says otherwise; each kind of refusal has a status and a code that the scenario
 may change; an `error:` anywhere in a scenario takes the same shape and uses the same envelope.
@@ -6,6 +6,7 @@ may change; an `error:` anywhere in a scenario takes the same shape and uses the
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -14,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from simulator.core.expressions import Names, Scope
 from simulator.core.omit import OMIT
 from simulator.core.places import Place
+from simulator.core.profiles.envelopes import ENVELOPES, HEADERS, MEMBERS
+from simulator.core.profiles.envelopes import STATUSES as STATUSES_OF
 from simulator.core.replies import (
     HeaderLines,
     Reply,
@@ -23,7 +26,15 @@ from simulator.core.replies import (
     legal_header,
     shown_at,
 )
-from simulator.core.templates import EVERYWHERE, LiveScope, Value, compile_text, compile_value
+from simulator.core.templates import (
+    EVERYWHERE,
+    LiveScope,
+    Value,
+    compile_condition,
+    compile_text,
+    compile_value,
+    static,
+)
 
 PROBLEM_TYPE = b"application/problem+json"
 
@@ -45,6 +56,7 @@ KINDS = {
     "precondition_failed": Kind(412, "It has changed meanwhile"),
     "too_large": Kind(413, "The body is too large"),
     "unsupported_media_type": Kind(415, "The content type is not supported"),
+    "refused": Kind(422, "The service refuses this"),
     "precondition_required": Kind(428, "A condition is required"),
     "scenario_failed": Kind(500, "An expression of the scenario failed"),
     "unavailable": Kind(503, "Not available at the moment"),
@@ -62,6 +74,8 @@ class Refused(Exception):  # noqa: N818 - a reply, no failure
         self.detail = detail
         self.members = members or {}
         self.headers = headers
+        self.error: CompiledError | None = None  # where the scenario says itself what is answered
+        self.scope: Scope | None = None  # and the names that its sentence may use
         super().__init__(detail)
 
 
@@ -82,7 +96,11 @@ class ErrorsModel(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    envelope: Any = Field("problem", description="`problem` (RFC 9457), or a body with `{{ error.… }}` in it")
+    envelope: Any = Field(
+        "problem",
+        description="`problem` (RFC 9457), a vendor's by name, or a body with `{{ error.… }}` in it",
+        examples=["problem", *ENVELOPES],
+    )
     content_type: str | None = Field(None, description="application/problem+json for problem, else application/json")
     invalid: ErrorModel = Field(ErrorModel(), description="The request is not what the operation takes")
     not_found: ErrorModel = Field(ErrorModel(), description="There is no such record")
@@ -93,9 +111,19 @@ class ErrorsModel(BaseModel):
     precondition_failed: ErrorModel = Field(ErrorModel(), description="If-Match names another version")
     too_large: ErrorModel = Field(ErrorModel(), description="The body is larger than the server takes")
     unsupported_media_type: ErrorModel = Field(ErrorModel(), description="The body's type cannot be read")
+    refused: ErrorModel = Field(ErrorModel(), description="A `refuse` of an operation holds")
     precondition_required: ErrorModel = Field(ErrorModel(), description="The operation demands If-Match")
     scenario_failed: ErrorModel = Field(ErrorModel(), description="An expression failed while a request was answered")
     unavailable: ErrorModel = Field(ErrorModel(), description="The records cannot be reached at the moment")
+
+
+class RefuseModel(BaseModel):
+    """A refusal of the service's own."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    when: Any = Field(description="The condition; the first that holds refuses")
+    error: str | ErrorModel = Field(description="What is answered, or the name of a kind", examples=["wrong_state"])
 
 
 class CompiledError(NamedTuple):
@@ -119,17 +147,20 @@ class Refusals:
         self._envelope = envelope
         self._content_type = content_type
         self._where = where
+        self.headers: tuple[tuple[bytes, Value], ...] = ()  # that go with every error
+        self.status: int | None = None  # that every error has, where the envelope says so
 
     def reply(self, refused: Refused, scope: Scope, request_id: str = "") -> Reply:
         """The reply for a refusal, in the service's envelope. Raises TemplateError where that one fails."""
-        error = self._kinds[refused.kind]
+        error = refused.error or self._kinds[refused.kind]
+        scope = refused.scope or scope
         shape = self._members(error, refused, scope, request_id)
         inner = _inside(scope, shape)
         body = _problem(shape) if self._envelope is None else self._envelope.of(inner)
         headers = [(b"Content-Type", self._content_type), *refused.headers]
-        for name, value in error.headers:
+        for name, value in (*self.headers, *error.headers):
             headers.extend(header_lines(name, value.of(inner), self._where))
-        return Reply(error.status, tuple(headers), json_bytes(body, self._where))
+        return Reply(self.status or error.status, tuple(headers), json_bytes(body, self._where))
 
     def _members(self, error: CompiledError, refused: Refused, scope: Scope, request_id: str) -> dict[str, Any]:
         shape: dict[str, Any] = {
@@ -146,17 +177,56 @@ class Refusals:
         return {**shape, **error.details.of(inner)}
 
 
-def compile_errors(model: ErrorsModel, place: Place) -> Refusals:
-    """The `errors:` of a scenario; complaints go to the place."""
-    details = {name for kind in KINDS for name in getattr(model, kind).details}
-    names = EVERYWHERE.plus("request", error=(*ERROR_FIELDS, *sorted(details)))
+class Refuse(NamedTuple):
+    """A compiled refusal of the service's own."""
+
+    when: Value
+    kind: str
+    error: CompiledError | None  # None: as `errors` says for the kind
+
+
+def compile_refuse(models: list[RefuseModel], place: Place, names: Names) -> tuple[Refuse, ...]:
+    """The `refuse:` of an operation; complaints go to the place."""
+    return tuple(_compile_refuse(model, place / index, names) for index, model in enumerate(models))
+
+
+def _compile_refuse(model: RefuseModel, place: Place, names: Names) -> Refuse:
+    when = compile_condition(model.when, place / "when", names)
+    if isinstance(model.error, str):
+        if model.error not in KINDS:
+            (place / "error").unknown("kind of error", model.error, KINDS)
+        return Refuse(when, model.error, None)
+    inner = names.plus(error=(*ERROR_FIELDS, *model.error.details))
+    return Refuse(when, "refused", _compile_kind("refused", model.error, place / "error", inner))
+
+
+def check_refusals(rules: tuple[Refuse, ...], scope: Scope) -> None:
+    """Raises Refused for the first rule that holds."""
+    for rule in rules:
+        if rule.when.of(scope):
+            refused = Refused(rule.kind, f"{KINDS[rule.kind].title}.")
+            refused.error, refused.scope = rule.error, scope
+            raise refused
+
+
+def compile_errors(model: ErrorsModel, place: Place, more: Iterable[str] = ()) -> Refusals:
+    """The `errors:` of a scenario; complaints go to the place. `more` are details that other places give."""
+    details = {name for kind in KINDS for name in getattr(model, kind).details} | {*more}
+    names = EVERYWHERE.plus("request", error=(*ERROR_FIELDS, *MEMBERS, *sorted(details)))
     kinds = {kind: _compile_kind(kind, getattr(model, kind), place / kind, names) for kind in KINDS}
     if model.envelope == "problem":
         return Refusals(kinds, None, header_bytes(model.content_type or PROBLEM_TYPE.decode()), str(place))
-    if isinstance(model.envelope, str) and "{{" not in model.envelope:
-        (place / "envelope").unknown("envelope", model.envelope, ["problem"])
-    envelope = compile_value(model.envelope, place / "envelope", names)
-    return Refusals(kinds, envelope, header_bytes(model.content_type or "application/json"), str(place / "envelope"))
+    spot, named = place / "envelope", isinstance(model.envelope, str) and static(model.envelope)
+    if named and model.envelope not in ENVELOPES:
+        spot.unknown("envelope", model.envelope, ["problem", *ENVELOPES])
+    body = ENVELOPES.get(model.envelope) if named else model.envelope
+    headers = HEADERS.get(model.envelope, {}) if named else {}
+    made = Refusals(
+        kinds, compile_value(body, spot, names), header_bytes(model.content_type or "application/json"), str(spot)
+    )
+    made.headers = tuple((name.encode(), compile_value(text, spot, names)) for name, text in headers.items())
+    made.status = STATUSES_OF.get(model.envelope) if named else None
+    return made
 
 
 def _compile_kind(kind: str, model: ErrorModel, place: Place, names: Names) -> CompiledError:

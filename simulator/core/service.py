@@ -101,6 +101,7 @@ class Service:
                 for step in (variant.step, *variant.also):
                     yield from (value for pairs in (step.where, step.set) for _, value in pairs)
                     yield from (value for value in (step.id, step.when) if value is not None)
+                    yield from (rule.when for rule in step.refuse)
                     yield from (value for _, _, value in step.find)
                 yield from (variant.order.by,) if variant.order is not None else ()
                 yield from (value for reply in variant.replies for value in reply.values)

@@ -19,7 +19,7 @@ from simulator.core.operations import Step, Variant
 from simulator.core.pages import Page, asked, page_of
 from simulator.core.places import listed
 from simulator.core.records import Entry, Found, Need, NotLoaded, Record, Scan, field_of, text_of
-from simulator.core.refusals import Refused
+from simulator.core.refusals import Refused, check_refusals
 from simulator.core.resources import Resource
 from simulator.core.states import enter, kept, listening, signalled
 from simulator.core.templates import LiveScope, Value
@@ -46,6 +46,8 @@ def do(turn: Turn, variant: Variant, step: Step, scope: LiveScope) -> Done:
         if found is None:
             raise Refused("not_found", f"There is no {resource.name} {_short(id_.of(scope))}.")
         scope[name] = Item(found, turn)
+    if step.verb in (None, "create", "list"):  # the others look at their record first
+        check_refusals(step.refuse, scope)
     if step.resource is None:
         return Done()
     return VERBS[step.verb or ""](turn, variant, step, step.resource, scope)
@@ -182,6 +184,9 @@ def _the(turn: Turn, step: Step, resource: Resource, scope: LiveScope) -> Record
     record = turn.record(resource, id_)
     if record is None or not _fits(record, step, scope):
         raise Refused("not_found", f"There is no {resource.name} {_short(id_)}.")
+    if step.refuse:
+        scope.update(held(record, turn))
+        check_refusals(step.refuse, scope)
     return record
 
 

@@ -35,13 +35,19 @@ def compile_scenario(scenario: Scenario, place: Place, digest: str, seed: int, m
         clock=scenario.clock,
         resources=resources,
         operations=tuple(operations),
-        refusals=compile_errors(scenario.errors, place / "errors"),
+        refusals=compile_errors(scenario.errors, place / "errors", _details(scenario)),
     )
 
 
 def _steps(scenario: Scenario) -> list[VerbModel]:
     variants = [variant for variants in scenario.operations.values() for variant in variants]
     return [step for variant in variants for step in (variant, *variant.also)]
+
+
+def _details(scenario: Scenario) -> list[str]:
+    """Members of errors that `refuse` gives, for the envelope."""
+    errors = [rule.error for step in _steps(scenario) for rule in step.refuse]
+    return [name for error in errors if not isinstance(error, str) for name in error.details]
 
 
 def _fields_set(scenario: Scenario) -> dict[str, tuple[str, ...]]:

@@ -164,7 +164,7 @@ def test_an_envelope_that_fails_says_where(written: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("written", "complaint"),
     [
-        ({"envelope": "stripe"}, "no envelope 'stripe'; there is problem"),
+        ({"envelope": "strype"}, "no envelope 'strype'; did you mean 'stripe'?"),
         ({"envelope": "problm"}, "did you mean 'problem'?"),
         ({"envelope": {"a": "{{ error.cod }}"}}, "no field of error: 'cod'; did you mean 'code'?"),
         ({"envelope": {"a": "{{ body.a }}"}}, "no name 'body'"),

@@ -44,6 +44,7 @@ errors:
   conflict: {code: CONFLICT}
   precondition_failed: {code: CHANGED}
   too_large: {code: TOO_LARGE}
+  refused: {code: REFUSED}
   unsupported_media_type: {code: WRONG_TYPE}
   precondition_required: {code: CONDITION}
   scenario_failed: {code: FAILED}
@@ -95,11 +96,14 @@ operations:
     create: job
     find: {customer: "{{ params.customer_id }}"}
     set: {via: "{{ request.method }}"}
+    refuse:
+      - {when: "{{ body.input == 'encrypted.pdf' }}", error: {status: 422, code: ENCRYPTED}}
+      - {when: "{{ customer.name == 'x' }}", error: conflict}
     also:
       - {update: customer, id: "{{ customer.id }}", set: {busy: true}, when: "{{ body.busy }}"}
       - {create: job, where: {owner: "{{ customer.id }}"}}
       - {delete: job, id: "{{ body.old }}", find: {old: {job: "{{ body.old }}"}}}
-      - {signal: job.stop, id: "{{ body.stop }}"}
+      - {signal: job.stop, id: "{{ body.stop }}", refuse: [{when: "{{ state == 'B' }}", error: wrong_state}]}
     reply: {status: 202, headers: {Location: "{{ base_url }}/jobs/{{ id }}", Retry-After: 1, Link: [a, b]}}
   GET /jobs/{id}: {read: job, etag: true, where: {owner: "{{ headers.x_owner or omit }}"}}
   GET /jobs/{name}.txt: {read: job, id: "{{ params.name }}", reply: {text: "{{ record.input }}"}}

@@ -1,0 +1,1 @@
+"""What vendors' dialects look like, as data; nothing here is code, and nothing elsewhere names a vendor."""
