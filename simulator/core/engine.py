@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from simulator.core.accepts import check
 from simulator.core.bodies import BadBody
 from simulator.core.events import RecordChanged, RecordRemoved
 from simulator.core.operations import Operation, Variant
@@ -94,6 +95,8 @@ class Engine:
         if request is not None and request.raw:
             request.parsed  # noqa: B018 - a body that cannot be understood is refused before anything happens
         variant = _variant(operation, scope)
+        if variant.accepts is not None and request is not None:
+            check(variant.accepts, request)
         done = do(turn, variant, variant.step, scope)
         self._also(turn, variant, scope)
         if variant.also and done.record is not None and variant.step.resource is not None:

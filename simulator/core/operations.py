@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
+from simulator.core.accepts import Accepts, Contract, compile_accepts
 from simulator.core.expressions import Names
 from simulator.core.pages import PAGE_FIELDS, PageModel, default_envelope
 from simulator.core.places import Place
@@ -97,6 +98,7 @@ class OperationModel(VerbModel):
     unique: Groups = Field([], description="Fields, or groups of fields, that no two records may share")
     order: str | OrderModel = Field("newest", description="newest, oldest, a field, or `-field`")
     page: PageModel | None = Field(None, description="How a list is cut into pages")
+    accepts: Accepts | None = Field(None, description="What clients may send: JSON Schema of the body, or of its parts")
     etag: Literal[False, True, "required"] = Field(
         False, description="Send ETag and honour If-Match and If-None-Match; `required` demands If-Match on writes"
     )
@@ -174,6 +176,7 @@ class Variant(NamedTuple):
     order: Order | None
     page: PageModel | None
     counts: bool  # whether a list must say how many there are
+    accepts: Contract | None
     etag: bool | str
     unique: tuple[tuple[str, ...], ...]
     replies: tuple[CompiledReply, ...]
@@ -248,6 +251,7 @@ def _variant(model: OperationModel, place: Place, params: tuple[str, ...], resou
         order=_order(model, place / "order", names, step.resource) if step.verb == "list" else None,
         page=model.page,
         counts=step.verb == "list" and _counts(model),
+        accepts=compile_accepts(model.accepts, place / "accepts"),
         etag=model.etag,
         unique=tuple(tuple(group) for group in model.unique),
         replies=replies,

@@ -56,6 +56,7 @@ KINDS = {
     "precondition_failed": Kind(412, "It has changed meanwhile"),
     "too_large": Kind(413, "The body is too large"),
     "unsupported_media_type": Kind(415, "The content type is not supported"),
+    "contract": Kind(422, "The request breaks the contract"),
     "refused": Kind(422, "The service refuses this"),
     "precondition_required": Kind(428, "A condition is required"),
     "scenario_failed": Kind(500, "An expression of the scenario failed"),
@@ -111,6 +112,7 @@ class ErrorsModel(BaseModel):
     precondition_failed: ErrorModel = Field(ErrorModel(), description="If-Match names another version")
     too_large: ErrorModel = Field(ErrorModel(), description="The body is larger than the server takes")
     unsupported_media_type: ErrorModel = Field(ErrorModel(), description="The body's type cannot be read")
+    contract: ErrorModel = Field(ErrorModel(), description="The request is not what `accepts` says")
     refused: ErrorModel = Field(ErrorModel(), description="A `refuse` of an operation holds")
     precondition_required: ErrorModel = Field(ErrorModel(), description="The operation demands If-Match")
     scenario_failed: ErrorModel = Field(ErrorModel(), description="An expression failed while a request was answered")

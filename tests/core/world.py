@@ -152,7 +152,9 @@ class World:
         """A request as the shell would hand it over."""
         path, _, query = url.partition("?")
         sent = b"" if body is None else orjson.dumps(body)
-        lines = [JSON, *((name.encode(), value.encode("latin-1")) for name, value in (headers or {}).items())]
+        lines = [(name.encode(), value.encode("latin-1")) for name, value in (headers or {}).items()]
+        if "Content-Type" not in (headers or {}):
+            lines.insert(0, JSON)
         match = self.engine.match(method, path)
         params = match.params if match else {}
         return Request(method, path, query.encode(), lines, sent if raw is None else raw, base, "req_1", params)

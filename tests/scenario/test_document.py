@@ -44,6 +44,7 @@ errors:
   conflict: {code: CONFLICT}
   precondition_failed: {code: CHANGED}
   too_large: {code: TOO_LARGE}
+  contract: {status: 400}
   refused: {code: REFUSED}
   unsupported_media_type: {code: WRONG_TYPE}
   precondition_required: {code: CONDITION}
@@ -96,6 +97,11 @@ operations:
     create: job
     find: {customer: "{{ params.customer_id }}"}
     set: {via: "{{ request.method }}"}
+    accepts:
+      body: {type: object, required: [input], properties: {input: {type: string}}}
+      query: {type: object, properties: {dry: {type: boolean}}}
+      headers: {required: [x-tenant]}
+      content_type: [application/json]
     refuse:
       - {when: "{{ body.input == 'encrypted.pdf' }}", error: {status: 422, code: ENCRYPTED}}
       - {when: "{{ customer.name == 'x' }}", error: conflict}
