@@ -148,7 +148,7 @@ def test_links_follow_the_host_that_was_asked(client: httpx.Client) -> None:
 
 
 def test_a_client_without_a_host_gets_links_to_the_socket_it_reached(live: Live, client: httpx.Client) -> None:
-    reply = live.talk(b"POST /v3/jobs HTTP/1.0\r\nContent-Length: 2\r\n\r\n{}")
+    reply = live.talk(b'POST /v3/jobs HTTP/1.0\r\nContent-Length: 13\r\n\r\n{"input":"a"}')
     assert f"location: {live.url}/v3/jobs/job_".encode() in reply.lower()
 
 
