@@ -121,7 +121,7 @@ def run(paths: tuple[str, ...], drafts: list[Draft], settings: Settings, listene
     from simulator.stores.urls import open_store
 
     try:
-        store = open_store(settings.store)
+        store = open_store(settings.store, settings.journal_max)
     except OperatorError as error:
         listener.close()
         click.echo(f"simulator: {error}", err=True)

@@ -193,7 +193,7 @@ class MemoryStore:
     def __init__(self, journal_events_max: int = JOURNAL_EVENTS_MAX) -> None:
         self._spaces: dict[str, MemorySpace] = {}
         self._key = secrets.token_bytes(32)
-        self._journal_events_max = journal_events_max
+        self.journal_events_max = journal_events_max
 
     async def open(self) -> None:
         """Nothing to do."""
@@ -206,7 +206,7 @@ class MemoryStore:
 
     async def space(self, sandbox: str, boot: str) -> MemorySpace:
         if sandbox not in self._spaces:
-            self._spaces[sandbox] = MemorySpace(boot, self._key, self._journal_events_max)
+            self._spaces[sandbox] = MemorySpace(boot, self._key, self.journal_events_max)
         return self._spaces[sandbox]
 
     async def drop(self, sandbox: str) -> None:
