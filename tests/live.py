@@ -20,7 +20,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import httpx
 import uvicorn
@@ -160,6 +160,11 @@ def serving(*drafts: Draft, **changes: Any) -> Iterator[Live]:
             assert not thread.is_alive(), "the server does not end"
 
 
+def written_to(file: IO[str]) -> str:
+    """What a process has written so far. Read beside its own position, which a seek would move under its feet."""
+    return os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode("utf-8", "replace")
+
+
 class Process:
     """`simulator serve` as its users start it. What it says is kept in files, so that it never waits for a reader."""
 
@@ -178,13 +183,11 @@ class Process:
 
     def out(self) -> str:
         """What it said on standard output."""
-        self._out.seek(0)
-        return self._out.read()
+        return written_to(self._out)
 
     def err(self) -> str:
         """What it said on standard error."""
-        self._err.seek(0)
-        return self._err.read()
+        return written_to(self._err)
 
     def url(self) -> str:
         """Where it serves, once it does."""

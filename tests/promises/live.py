@@ -23,6 +23,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
+from tests.live import written_to
+
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = ROOT / "scenarios" / "documents.yaml"
 ORDERS = ROOT / "scenarios" / "orders.yaml"
@@ -82,8 +84,7 @@ class Server:
 
     def said(self) -> str:
         """All it wrote to stderr so far."""
-        self._log.seek(0)
-        return self._log.read()
+        return written_to(self._log)
 
     def kill(self) -> None:
         """End it as a power cut would."""
