@@ -143,14 +143,21 @@ class Refusals:
     """A service's way to say no."""
 
     def __init__(
-        self, kinds: dict[str, CompiledError], envelope: Value | None, content_type: bytes, where: str
+        self,
+        kinds: dict[str, CompiledError],
+        envelope: Value | None,
+        content_type: bytes,
+        where: str,
+        headers: tuple[tuple[bytes, Value], ...] = (),
+        status: int | None = None,
     ) -> None:
+        """`headers` go with every error; `status`, where there is one, is that of every error."""
         self._kinds = kinds
         self._envelope = envelope
         self._content_type = content_type
         self._where = where
-        self.headers: tuple[tuple[bytes, Value], ...] = ()  # that go with every error
-        self.status: int | None = None  # that every error has, where the envelope says so
+        self._headers = headers
+        self._status = status
 
     def reply(self, refused: Refused, scope: Scope, request_id: str = "") -> Reply:
         """The reply for a refusal, in the service's envelope. Raises TemplateError where that one fails."""
@@ -160,9 +167,9 @@ class Refusals:
         inner = _inside(scope, shape)
         body = _problem(shape) if self._envelope is None else self._envelope.of(inner)
         headers = [(b"Content-Type", self._content_type), *refused.headers]
-        for name, value in (*self.headers, *error.headers):
+        for name, value in (*self._headers, *error.headers):
             headers.extend(header_lines(name, value.of(inner), self._where))
-        return Reply(self.status or error.status, tuple(headers), json_bytes(body, self._where))
+        return Reply(self._status or error.status, tuple(headers), json_bytes(body, self._where))
 
     def _members(self, error: CompiledError, refused: Refused, scope: Scope, request_id: str) -> dict[str, Any]:
         shape: dict[str, Any] = {
@@ -223,12 +230,14 @@ def compile_errors(model: ErrorsModel, place: Place, more: Iterable[str] = ()) -
         spot.unknown("envelope", model.envelope, ["problem", *ENVELOPES])
     body = ENVELOPES.get(model.envelope) if named else model.envelope
     headers = HEADERS.get(model.envelope, {}) if named else {}
-    made = Refusals(
-        kinds, compile_value(body, spot, names), header_bytes(model.content_type or "application/json"), str(spot)
+    return Refusals(
+        kinds,
+        compile_value(body, spot, names),
+        header_bytes(model.content_type or "application/json"),
+        str(spot),
+        tuple((name.encode(), compile_value(text, spot, names)) for name, text in headers.items()),
+        STATUSES_OF.get(model.envelope) if named else None,
     )
-    made.headers = tuple((name.encode(), compile_value(text, spot, names)) for name, text in headers.items())
-    made.status = STATUSES_OF.get(model.envelope) if named else None
-    return made
 
 
 def _compile_kind(kind: str, model: ErrorModel, place: Place, names: Names) -> CompiledError:

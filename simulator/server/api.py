@@ -252,7 +252,7 @@ class DataPlane:
 
     def _journal(self, exchange: Exchange, reply: Reply | None, reply_us: int, concurrent: int) -> None:
         """Write down what happened, in the journal and in the log."""
-        sandbox, match, decision = exchange.sandbox, exchange.match, exchange.decision
+        sandbox, match = exchange.sandbox, exchange.match
         ended_us, now_ms = self._machine.wire_us(), sandbox.now_ms()
         sandbox.space.note(_event(exchange, reply, (now_ms, reply_us, ended_us), concurrent))
         self._log.add(
@@ -265,17 +265,19 @@ class DataPlane:
                 exchange.path[:PATH_LOGGED_MAX],
                 reply.status if reply else 0,
                 ended_us - exchange.wire_us,
-                "client_gone" if reply is None else decision.error if decision and decision.error else _hint(exchange),
+                "client_gone" if reply is None else _remark(exchange),
             )
         )
 
 
-def _hint(exchange: Exchange) -> str | None:
-    """What is legal and probably not meant: curl's -d without a header sends JSON as a form."""
+def _remark(exchange: Exchange) -> str | None:
+    """The kind of refusal, and what was probably not meant: curl's -d without a header sends JSON as a form."""
+    error = exchange.decision.error if exchange.decision else None
     if not exchange.body.startswith(b"{"):
-        return None
+        return error
     kind = next((value for name, value in exchange.scope["headers"] if name == b"content-type"), b"")
-    return "the form looks like JSON; Content-Type: application/json is missing" if kind.startswith(FORM) else None
+    hint = "the form looks like JSON; Content-Type: application/json is missing"
+    return "; ".join(filter(None, (error, hint))) if kind.startswith(FORM) else error
 
 
 def _event(exchange: Exchange, reply: Reply | None, times: tuple[int, int, int], concurrent: int) -> ExchangeEnded:

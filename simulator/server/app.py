@@ -99,7 +99,11 @@ class App:
 
     async def start(self) -> None:
         """Open the store and start the clocks."""
-        await self.sandboxes.open(self._drafts)
+        try:
+            await self.sandboxes.open(self._drafts)
+        except BaseException:
+            await self.sandboxes.close()  # else the store's thread would keep the process from ending
+            raise
         if self._on_start is not None:
             self._on_start(self)
 

@@ -175,3 +175,9 @@ def test_an_address_lies_only_in_a_network_of_its_own_kind() -> None:
 def test_httpx_sends_what_these_tests_say() -> None:
     """The client under these tests must not drop an empty Origin, or the case would prove nothing."""
     assert httpx.Request("GET", "http://x", headers={"Origin": ""}).headers.raw[-1] == (b"Origin", b"")
+
+
+async def test_a_wrong_token_is_told_so(app: App) -> None:
+    async with inside(app, STRANGER) as client:
+        reply = await client.get(CLOCK, headers={"Authorization": "Bearer guess"})
+    assert (reply.status_code, "not the right one" in reply.json()["detail"]) == (403, True)

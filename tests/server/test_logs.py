@@ -160,3 +160,18 @@ async def test_a_client_that_went_away_is_told_as_such(capsys: pytest.CaptureFix
         await app({**ask, "headers": headers}, receive, send)
     assert " 0 POST /lamps  " in (said := capsys.readouterr().err)
     assert said.rstrip().endswith("client_gone")
+
+
+async def test_json_that_came_as_a_form_is_remarked_upon(capsys: pytest.CaptureFixture[str]) -> None:
+    """curl's -d does that, unless it is given the header."""
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    async with started(log_format="console") as app, inside(app) as client:
+        await client.post("/lamps", content='{"name": "n"}', headers=form)
+        await client.post("/lamps/x/break", content="{}", headers=form)
+        await client.post("/lamps", content="name=n", headers=form)
+        await client.post("/lamps", json={"name": "n"})
+    first, second, *fine = capsys.readouterr().err.splitlines()
+    hint = "the form looks like JSON; Content-Type: application/json is missing"
+    assert first.endswith(f"  {hint}")
+    assert second.endswith(f"  not_found; {hint}")
+    assert not any(hint in line for line in fine)
