@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 
 from simulator.core.events import Event
 from simulator.core.records import Changes, Look, Need, Record, Scan
+from simulator.stores.leases import Leases
 
 ALWAYS_SCANNED = frozenset({"", "id", "state"})  # what scans filter and order by without being told
 
@@ -32,6 +33,8 @@ class View(Look, Protocol):
 
 class Space(Protocol):
     """One sandbox's share of a store."""
+
+    leases: Leases
 
     def declare(self, fields: Mapping[str, tuple[str, ...]]) -> None:
         """Which fields of which kinds scans filter and order by; `id` and `state` always work.
@@ -59,6 +62,9 @@ class Space(Protocol):
 
     async def due(self, now_ms: int, most: int) -> list[Record]:
         """Up to `most` records with due_ms <= now_ms, by (due_ms, kind, ordinal)."""
+
+    async def counts(self, prefix: str) -> dict[str, int]:
+        """The counters whose names begin so, sums of an account, say."""
 
     async def journal(self, after: int, most: int, kinds: frozenset[str] | None = None) -> list[Numbered]:
         """Up to `most` events with a number above `after`, in order; only these kinds (names of `events.KINDS`)."""

@@ -25,6 +25,7 @@ from simulator.core.records import (
     text_of,
 )
 from simulator.stores.base import Numbered, View, demand_declared, fits
+from simulator.stores.leases import Leases
 from simulator.stores.wakes import Row, Wakes
 
 JOURNAL_EVENTS_MAX = 100_000  # about 200 MiB of exchanges; whoever wants more takes a file
@@ -58,6 +59,9 @@ class MemoryView:
     def count(self, name: str) -> int:
         return self._space.counters.get(name, 0)
 
+    def holders(self, name: str) -> tuple[str, ...]:
+        return self._space.leases.holders(name)
+
 
 class MemorySpace:
     """One sandbox's share: a few dicts."""
@@ -67,6 +71,7 @@ class MemorySpace:
         self._key = key
         self.fields: Mapping[str, tuple[str, ...]] = {}
         self._journal: deque[Event] = deque(maxlen=journal_events_max)
+        self.leases = Leases()
         self._forget()
 
     def _forget(self) -> None:
@@ -76,6 +81,7 @@ class MemorySpace:
         self._ends: list[tuple[int, str]] = []  # when entries expire
         self._wakes = Wakes(most=None)
         self._journal.clear()
+        self.leases.clear()
         self._number = 0
 
     @property
@@ -105,6 +111,7 @@ class MemorySpace:
             self.counters[name] = self.counters.get(name, 0) + amount
         for event in changes.events:
             self.note(event)
+        self.leases.take(changes.leases)
         return True
 
     def _put(self, put: Record) -> None:
@@ -144,6 +151,9 @@ class MemorySpace:
             entry = self.entries.get(key)
             if entry is not None and entry.expires_ms == expires_ms:
                 del self.entries[key]
+
+    async def counts(self, prefix: str) -> dict[str, int]:
+        return {name: value for name, value in self.counters.items() if name.startswith(prefix)}
 
     async def journal(self, after: int, most: int, kinds: frozenset[str] | None = None) -> list[Numbered]:
         found: list[Numbered] = []

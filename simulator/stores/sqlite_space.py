@@ -12,11 +12,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, cast
 
 from simulator.core.events import Event
-from simulator.core.records import Changes, Entry, Need, Record, RecordKey, Scan
+from simulator.core.records import LOOSE, Changes, Entry, Need, Record, RecordKey, Scan
 from simulator.errors import StoreError
 from simulator.stores import rows
 from simulator.stores.base import Numbered, View, fits
 from simulator.stores.cache import HOT_MAX, Cache, Everything, Marks
+from simulator.stores.leases import Leases
 from simulator.stores.rows import Fields, Key, Part, Stored
 from simulator.stores.sqlite_view import SqliteView
 from simulator.stores.wakes import NOTHING_YET, WAKES_MAX, Row, Wakes
@@ -64,6 +65,7 @@ class SqliteSpace:
         self.fields: Fields = {}
         self.turn = 0  # one more with each change, so that a decision knows whether it is out of date
         self.gone = False
+        self.leases = Leases()
         self.lost()
 
     def lost(self) -> None:
@@ -217,7 +219,7 @@ class SqliteSpace:
         return self.records.get((kind, id))
 
     def _apply(self, changes: Changes, view: SqliteView) -> None:
-        puts, removes, entries, adds, events = changes
+        puts, removes, entries, adds, events, leases = changes
         for put in puts:
             self._put(put)
         for gone in removes:
@@ -229,7 +231,8 @@ class SqliteSpace:
             self.counters[name] = self.counters.get(name, 0) + amount
             self._counted.add(name)
         self._events += events
-        if puts or removes or entries:
+        self.leases.take(leases)
+        if puts or removes or any(not entry.key.startswith(LOOSE) for entry in entries):
             view.batch = self.writer.open
         self.turn += 1
         view.turn = None
@@ -338,6 +341,11 @@ class SqliteSpace:
                 raise
             wakes.refilled(after, *found)
 
+    async def counts(self, prefix: str) -> dict[str, int]:
+        if self.broken:
+            await self.ready()
+        return {name: value for name, value in self.counters.items() if name.startswith(prefix)}
+
     async def journal(self, after: int, most: int, kinds: frozenset[str] | None = None) -> list[Numbered]:
         if self.broken:
             await self.ready()
@@ -352,6 +360,7 @@ class SqliteSpace:
     async def reset(self) -> None:
         await self.ready()
         self._begin(Stored(self._owner.new_id(), {}, 0, 0, {}), born=False)
+        self.leases.clear()
         await bury(self._owner, self._name)
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from simulator.core.records import Entry, Found, Json, NotLoaded, Record, RecordKey, Scan
+from simulator.core.records import LOOSE, Entry, Found, Json, NotLoaded, Record, RecordKey, Scan
 from simulator.stores.base import demand_declared
 from simulator.stores.cache import Cache
+from simulator.stores.leases import Leases
 from simulator.stores.rows import Fields, Key
 from simulator.stores.writer import Batch, Writer
 
@@ -22,6 +23,7 @@ class Hot(Protocol):
     counters: dict[str, int]
     entries: Cache[str, Entry]
     fields: Fields
+    leases: Leases
     records: Cache[Key, Record]
     turn: int  # one more with each change
     writer: Writer
@@ -62,7 +64,10 @@ class SqliteView:
             found = entries.get(key)
         except KeyError:
             raise NotLoaded(key) from None
-        self._saw(entries, key)
+        if key.startswith(LOOSE):
+            self._look()
+        else:
+            self._saw(entries, key)
         return found.value if found is not None else None
 
     def count(self, name: str) -> int:
@@ -70,6 +75,10 @@ class SqliteView:
             raise NotLoaded(name)
         self._look()
         return self._space.counters.get(name, 0)
+
+    def holders(self, name: str) -> tuple[str, ...]:
+        self._look()
+        return self._space.leases.holders(name)
 
     def outdated(self) -> bool:
         """Whether anything has changed since this decision looked."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from simulator.core.events import ExchangeEnded
-from simulator.core.records import Changes, Entry, Record, Scan, field_of, sort_of
+from simulator.core.records import Changes, Entry, Lease, Record, Scan, field_of, sort_of
 from simulator.stores.base import Space, Store
 from tests.stores.making import (
     KIND,
@@ -364,3 +364,29 @@ async def test_a_view_that_has_looked_sees_its_own_commit(space: Space) -> None:
     await space.commit(Changes(puts=(record("a"),)), view)
     assert await seen(space, lambda look: look.record(KIND, "a"), view) == record("a")
     await space.kept(view)
+
+
+async def test_what_an_exchange_holds_is_seen_until_it_lets_go(space: Space) -> None:
+    one, other = Lease("key", "req_1"), Lease("key", "req_2")
+    assert await space.commit(Changes(leases=(one,)), space.view())
+    assert await space.commit(Changes(leases=(other,)), space.view())
+    assert space.view().holders("key") == ("req_1", "req_2")
+    space.leases.release((one,))
+    assert space.view().holders("key") == ("req_2",)
+
+
+async def test_a_conflict_holds_nothing(space: Space) -> None:
+    assert not await space.commit(Changes((record("a")._replace(version=2),), leases=(Lease("k", "r"),)), space.view())
+    assert space.view().holders("k") == ()
+
+
+async def test_a_reset_lets_go_of_everything(space: Space) -> None:
+    await space.commit(Changes(leases=(Lease("key", "req_1"),)), space.view())
+    await space.reset()
+    assert space.view().holders("key") == ()
+
+
+async def test_counters_are_found_by_how_they_begin(space: Space) -> None:
+    await space.commit(Changes(adds=(("cost/a", 1), ("cost/b", 2), ("other", 3))), space.view())
+    assert await space.counts("cost/") == {"cost/a": 1, "cost/b": 2}
+    assert await space.counts("none/") == {}

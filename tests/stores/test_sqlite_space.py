@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from simulator.core.records import Changes, Entry, NotLoaded
+from simulator.core.records import LOOSE, Changes, Entry, NotLoaded
 from simulator.errors import StoreError
 from simulator.stores import rows
 from simulator.stores.sqlite import SqliteStore
@@ -170,12 +170,12 @@ async def test_kept_waits_for_what_was_only_seen(durable: SqliteStore) -> None:
     assert await durable.ask(lambda db: db.execute("SELECT count(*) FROM record").fetchone()[0]) == 1
 
 
-async def test_kept_does_not_wait_for_what_is_on_disk_nor_for_the_journal(durable: SqliteStore) -> None:
+async def test_kept_waits_for_nothing_that_is_on_disk_or_only_told_or_loose(durable: SqliteStore) -> None:
     space = await durable.space("default", "boot")
     await keep(space, Changes(puts=(record("a"),)))
     view = space.view()
     view.record(KIND, "a")
-    await space.commit(Changes(adds=(("n", 1),), events=(event(1),)), view)
+    await space.commit(Changes(entries=(Entry(f"{LOOSE}limit", 5),), adds=(("n", 1),), events=(event(1),)), view)
     space.note(event(2))
     with pytest.raises(StopIteration):
         space.kept(view).send(None)

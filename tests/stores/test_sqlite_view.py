@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from simulator.core.records import Entry, Found, NotLoaded, Record, RecordKey, Scan
+from simulator.core.records import LOOSE, Entry, Found, Lease, NotLoaded, Record, RecordKey, Scan
 from simulator.stores.cache import Cache, Everything
+from simulator.stores.leases import Leases
 from simulator.stores.rows import Fields, Key
 from simulator.stores.sqlite_view import SqliteView
 from simulator.stores.writer import Writer
@@ -33,6 +34,7 @@ class Space:
         self.counters = {"n": 3}
         self.entries: Cache[str, Entry] = Cache()
         self.fields: Fields = {}
+        self.leases = Leases()
         self.records: Cache[Key, Record] = Cache()
         self.turn = 1
         self.writer = Writer(Disk())
@@ -92,3 +94,19 @@ async def test_it_is_out_of_date_once_anything_changed_after_its_first_look() ->
     space.turn += 1
     view.count("n")
     assert view.outdated()
+
+
+async def test_a_loose_entry_binds_nobody() -> None:
+    space = Space()
+    view = SqliteView(space)
+    space.entries.put(f"{LOOSE}limit", Entry(f"{LOOSE}limit", 1))
+    assert view.entry(f"{LOOSE}limit") == 1
+    assert view.batch is None
+    space.turn += 1
+    assert view.outdated()
+
+
+async def test_holders_are_those_of_the_space() -> None:
+    space = Space()
+    space.leases.take((Lease("key", "req_1"),))
+    assert SqliteView(space).holders("key") == ("req_1",)
