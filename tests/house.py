@@ -22,7 +22,7 @@ PURE_IMPORTS = {
     "__future__", "abc", "ast", "base64", "binascii", "bisect", "calendar", "collections", "contextlib", "copy",
     "cryptography", "dataclasses", "datetime", "decimal", "difflib", "enum", "fnmatch", "fractions",
     "functools", "graphlib", "gzip", "hashlib", "heapq", "hmac", "html", "http.HTTPStatus", "ipaddress",
-    "itertools", "jinja2", "json", "jsonschema_rs", "keyword", "markupsafe", "math", "operator", "orjson",
+    "itertools", "jinja2", "json", "jsonschema_rs", "jwt", "keyword", "markupsafe", "math", "operator", "orjson",
     "pydantic", "pydantic_core", "python_multipart", "re", "simulator", "statistics", "string", "struct",
     "textwrap", "types", "typing", "unicodedata", "urllib", "uuid", "yaml", "zlib",
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,9 +24,8 @@ def lines(app: App, settings: Settings, address: tuple[Any, ...]) -> list[str]:
     sandbox = app.sandboxes.default
     said = []
     for name, service in sandbox.engine.services.items():
-        said.append(
-            f"{name:<10} {base}{service.prefix or '/'}   {_count(len(service.operations))}, seed {service.seed}"
-        )
+        own = sum(1 for operation in service.operations if operation.variants)
+        said.append(f"{name:<10} {base}{service.prefix or '/'}   {_count(own)}, seed {service.seed}")
     store = app.sandboxes.store
     kept = "acknowledged is on disk" if store.waits else "forgotten when it stops"
     said.append(f"{'store':<10} {store.url} ({kept})")
@@ -39,11 +39,13 @@ def lines(app: App, settings: Settings, address: tuple[Any, ...]) -> list[str]:
 def example(app: App, base: str) -> str:
     """A curl line for the first operation that makes something and needs no id, else for the first that shows."""
     services = app.sandboxes.default.engine.services.values()
-    found = [(service, operation) for service in services for operation in service.operations if not operation.params]
+    found = [(service, o) for service in services for o in service.operations if o.variants and not o.params]
     if not found:
         return f"curl {base}/_simulator/scenario"
     service, operation = next((pair for pair in found if pair[1].method == "POST"), found[0])
     where = f"{base}{service.prefix}{operation.path}"
+    if operation.variants[0].auth != ():
+        where += credential(app.sandboxes.default.drafts[service.name].data.get("auth", {}))
     if operation.method == "GET":
         return f"curl {where}"
     resource = operation.variants[0].step.resource
@@ -52,6 +54,26 @@ def example(app: App, base: str) -> str:
     )
     body = "{" + ", ".join(f'"{name}": "…"' for name in fields[:1]) + "}"
     return f"curl -X {operation.method} {where} -H 'Content-Type: application/json' -d '{body}'"
+
+
+def credential(schemes: Mapping[str, Any]) -> str:
+    """What curl adds for the first credential of a scenario's `auth`, as it is written there: what comes from the
+    environment is not shown. Nothing where a token must be asked for."""
+    for scheme in schemes.values():
+        key, bearer, basic = (scheme.get(kind) for kind in ("api_key", "bearer", "basic"))
+        if key and "header" in key:
+            return f" -H '{key['header']}: {key.get('prefix', '')}{_any(key['keys'])}'"
+        if bearer:
+            return f" -H 'Authorization: Bearer {_any(bearer['tokens'])}'"
+        if basic:
+            return f" -u '{_any(basic['users'])}:…'"
+    return ""
+
+
+def _any(patterns: Iterable[str]) -> str:
+    """A text that fits the first pattern."""
+    first = next(iter(patterns))
+    return "…" if "${" in first else first.replace("*", "1").replace("?", "1")
 
 
 def url(host: str, port: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
@@ -20,7 +21,7 @@ def check(files: tuple[str, ...], strict: bool) -> None:
     wrong = False
     for file in files:
         try:
-            draft = parse(file, read_file)
+            draft = parse(file, read_file, os.environ)
         except ScenarioError as error:
             wrong = True
             _print(error.complaints)

@@ -70,7 +70,7 @@ def serve(files: tuple[str, ...], **given: Any) -> None:
 def _draft(path: str) -> Draft:
     from simulator.scenario.parse import parse
 
-    draft = parse(path, read_file)
+    draft = parse(path, read_file, os.environ)
     for warning in draft.warnings:
         click.echo(str(warning), err=True)
     return draft
@@ -183,4 +183,4 @@ def _end_quietly() -> None:
 def _reparse(path: str) -> Draft:
     from simulator.scenario.parse import parse
 
-    return parse(path, read_file)
+    return parse(path, read_file, os.environ)

@@ -6,12 +6,16 @@ Changes of its Decision; counters advance even when the answer is no; a refusal 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from simulator.core.accepts import check
+from simulator.core.auth import Endpoint
+from simulator.core.behaviour import behave
 from simulator.core.bodies import BadBody
+from simulator.core.costs import Charge, charge, price
 from simulator.core.events import RecordChanged, RecordRemoved
+from simulator.core.gates import known, passed, variant_of
+from simulator.core.limits import give_back, take
 from simulator.core.operations import Operation, Variant
 from simulator.core.places import nowhere
 from simulator.core.records import Changes, Look, Record
@@ -21,12 +25,15 @@ from simulator.core.requests import Request
 from simulator.core.resources import Resource
 from simulator.core.routes import Match, Routes
 from simulator.core.service import Service
+from simulator.core.skew import RIGHT, Skew
 from simulator.core.states import enter, signalled
 from simulator.core.templates import LiveScope
 from simulator.core.turns import Turn
-from simulator.core.verbs import Done, claim, do, etag, matches
+from simulator.core.verbs import Done, claim
 from simulator.errors import OperatorError, TemplateError
 
+NOTHING_DONE = Done()
+NO_FACTS: Mapping[str, Any] = {}
 PLAIN = compile_errors(ErrorsModel(), nowhere("errors"))  # for envelopes that fail themselves
 
 
@@ -48,17 +55,43 @@ class Decision(NamedTuple):
     next_cursor: str | None = None
     items: tuple[str, ...] = ()
     template_error: TemplateError | None = None
+    facts: Mapping[str, Any] = NO_FACTS  # fields of the exchange's event
+    delay_ms: int = 0  # of wire time, before the reply leaves
+
+
+class Outcome(NamedTuple):
+    """What came of a request."""
+
+    reply: Reply
+    done: Done = NOTHING_DONE
+    error: str | None = None
+    failed: TemplateError | None = None
+    done_it: bool = True  # what the turn wrote stands
 
 
 class Engine:
     """The services of one sandbox."""
 
-    def __init__(self, services: Iterable[Service]) -> None:
+    def __init__(self, services: Iterable[Service], skew: Skew = RIGHT) -> None:
+        self.skew = skew  # how wrong the clock is that clients see
         self.services = {service.name: service for service in services}
         self._routes: Routes[Target] = Routes()
         for service in self.services.values():
             for operation in service.operations:
-                self._routes.add(operation.method, service.prefix + operation.path, Target(service, operation))
+                prefix = "" if operation.absolute else service.prefix
+                self._routes.add(operation.method, prefix + operation.path, Target(service, operation))
+
+    def _turn(
+        self,
+        service: Service,
+        look: Look,
+        now_ms: int,
+        wire_us: int,
+        name: str,
+        origin: str,
+        request: Request | None = None,
+    ) -> Turn:
+        return Turn(service, look, now_ms, wire_us, name, origin, request, self.skew)
 
     def match(self, method: str, path: str) -> Match[Target] | None:
         """The operation that a request means; a HEAD means the GET."""
@@ -75,62 +108,37 @@ class Engine:
         counter = f"requests/{service.name}/{operation.name}"
         ordinal = look.count(counter) + 1
         origin = request.base + service.prefix
-        turn = Turn(service, look, now_ms, wire_us, f"{operation.name}/request/{ordinal}", origin, request)
-        scope = turn.scope()
+        turn = self._turn(service, look, now_ms, wire_us, f"{operation.name}/request/{ordinal}", origin, request)
+        outcome = self._outcome(turn, operation, ordinal)
+        if turn.call is not None:
+            record = outcome.done.record
+            service.idempotency.remember(turn, turn.call, outcome.reply, turn.begun, record.id if record else None)
+        give_back(turn, turn.taken, outcome.reply.status)
+        changes = turn.changes() if outcome.done_it else turn.kept()
+        return _decision(turn, outcome, changes._replace(adds=(*changes.adds, (counter, 1))), ordinal)
+
+    def _outcome(self, turn: Turn, operation: Operation, ordinal: int) -> Outcome:
+        """What comes of the request, a refusal or not."""
+        service, scope = self.services[turn.service.name], turn.scope()
         try:
-            reply, done = self._behave(turn, operation, scope, ordinal)
-            turn.adds.append((counter, 1))
-            page = done.page
-            return Decision(
-                reply, turn.changes(), ordinal, None, done.cursor, page.next_cursor if page else None, done.items
-            )
+            if operation.endpoint is not None:
+                return _at_endpoint(service, turn, scope, operation, operation.endpoint)
+            variant = variant_of(operation, scope)
+            passage = known(service, turn, scope, operation, variant)
+            replayed = passed(passage)
+            if replayed is not None:
+                return Outcome(replayed)
+            cost = _cost(service, turn, scope, operation, variant)
+            turn.begun = True
+            reply, done = behave(turn, variant, scope, ordinal)
         except (Refused, BadBody, TemplateError) as error:
             refused = _refused(error)
             reply, worse = _no(service, turn, refused)
             failed = error if isinstance(error, TemplateError) else worse
-            return Decision(reply, Changes(adds=((counter, 1),)), ordinal, refused.kind, template_error=failed)
-
-    def _behave(self, turn: Turn, operation: Operation, scope: LiveScope, ordinal: int) -> tuple[Reply, Done]:
-        request = turn.request
-        if request is not None and request.raw:
-            request.parsed  # noqa: B018 - a body that cannot be understood is refused before anything happens
-        variant = _variant(operation, scope)
-        if variant.accepts is not None and request is not None:
-            check(variant.accepts, request)
-        done = do(turn, variant, variant.step, scope)
-        self._also(turn, variant, scope)
-        if variant.also and done.record is not None and variant.step.resource is not None:
-            done = self._looked_at_again(turn, variant.step.resource, done, scope)
-        headers = []
-        if variant.etag and done.record is not None and variant.step.verb != "delete":
-            tag = etag(done.record)
-            headers.append((b"ETag", tag))
-            if variant.step.verb == "read" and request is not None and _unchanged(request, tag):
-                return Reply(304, tuple(headers), b""), done
-        if done.page is not None and done.page.link is not None:
-            headers.append((b"Link", done.page.link))
-        reply = _pick(variant, ordinal).render(scope, variant.status, done.shown)
-        return (reply._replace(headers=(*reply.headers, *headers)) if headers else reply), done
-
-    def _also(self, turn: Turn, variant: Variant, scope: LiveScope) -> None:
-        """The further steps; each binds its record under its resource's name."""
-        for index, step in enumerate(variant.also):
-            inner = LiveScope(dict(scope), scope.makers, scope.owner)
-            inner["chance"] = turn.draws(f"{turn.name}/also/{index}")
-            if step.when is not None and not step.when.of(inner):
-                continue
-            done = do(turn, variant, step, inner)
-            if step.resource is not None and "record" in inner and done.record is not None:
-                scope[step.resource.name] = inner["record"]
-
-    def _looked_at_again(self, turn: Turn, resource: Resource, done: Done, scope: LiveScope) -> Done:
-        """What the main record became by the further steps."""
-        record = turn.record(resource, done.record.id) if done.record else None
-        if record is None or record == done.record:
-            return done
-        scope.update(turn.scope_of(record))
-        scope["view"] = turn.view(record)
-        return done._replace(record=record, shown=scope["view"])
+            return Outcome(reply, Done(), refused.kind, failed, done_it=False)
+        if cost is not None and reply.status < 400:
+            charge(turn, cost)
+        return Outcome(reply, done)
 
     def no_operation(
         self, method: str, path: str, request: Request, look: Look, now_ms: int
@@ -144,7 +152,7 @@ class Engine:
         detail = f"{words} Nearest: {'; '.join(nearest)}." if nearest else words
         headers = ((b"Allow", ", ".join([*methods, "OPTIONS"]).encode()),) if methods else ()
         service = self._service_at(path)
-        turn = Turn(service, look, now_ms, 0, "no_operation", request.base + service.prefix, request)
+        turn = self._turn(service, look, now_ms, 0, "no_operation", request.base + service.prefix, request)
         refused = Refused(kind, detail, {"nearest": nearest}, headers)
         reply, failed = _no(service, turn, refused)
         return Decision(reply, Changes(), 0, kind, template_error=failed), nearest
@@ -156,7 +164,7 @@ class Engine:
 
     def refuse(self, target: Target, refused: Refused, request: Request, look: Look, now_ms: int) -> Reply:
         """A refusal that the shell finds, in the service's envelope."""
-        turn = Turn(target.service, look, now_ms, 0, "refused", request.base + target.service.prefix, request)
+        turn = self._turn(target.service, look, now_ms, 0, "refused", request.base + target.service.prefix, request)
         return _no(target.service, turn, refused)[0]
 
     def wake(self, record: Record, look: Look, now_ms: int, wire_us: int) -> Changes:
@@ -164,7 +172,7 @@ class Engine:
         service, resource = self._home(record.kind)
         if service is None or resource is None:
             return Changes(puts=(record._replace(due_ms=None, row=None, version=record.version + 1),))
-        turn = Turn(service, look, now_ms, wire_us, "", record.origin)
+        turn = self._turn(service, look, now_ms, wire_us, "", record.origin)
         service.settle(turn, resource, record)
         return turn.changes()
 
@@ -173,7 +181,7 @@ class Engine:
     ) -> Changes:
         """Put a record from outside: new, or in place of the one there is."""
         service, resource = self._known(kind)
-        turn = Turn(service, look, now_ms, 0, f"seed/{kind}/{id_}", origin)
+        turn = self._turn(service, look, now_ms, 0, f"seed/{kind}/{id_}", origin)
         there = turn.record(resource, id_)
         state = state or (there.state if there else _first(resource))
         if state not in resource.states:
@@ -197,7 +205,7 @@ class Engine:
     def force(self, kind: str, id_: str, to: str | None, signal: str | None, look: Look, now_ms: int) -> Changes:
         """Force a record into a state, or send it a signal, from outside. Raises OperatorError."""
         service, resource = self._known(kind)
-        turn = Turn(service, look, now_ms, 0, f"force/{kind}/{id_}", "")
+        turn = self._turn(service, look, now_ms, 0, f"force/{kind}/{id_}", "")
         record = turn.record(resource, id_)
         if record is None:
             raise OperatorError(f"no {resource.name} {id_!r}", 404)
@@ -221,7 +229,7 @@ class Engine:
         record = look.record(resource.kind, id_)
         if record is None:
             raise OperatorError(f"no {resource.name} {id_!r}", 404)
-        turn = Turn(service, look, now_ms, 0, f"remove/{kind}/{id_}", record.origin)
+        turn = self._turn(service, look, now_ms, 0, f"remove/{kind}/{id_}", record.origin)
         turn.remove(record)
         _claim(turn, resource, record, None)
         turn.events.append(RecordRemoved(now_ms, 0, service.digest, record.kind, record.id, record.version, "control"))
@@ -270,24 +278,36 @@ def _claim(turn: Turn, resource: Resource, before: Record | None, after: Record 
         raise OperatorError(error.detail, 409) from None
 
 
-def _variant(operation: Operation, scope: LiveScope) -> Variant:
-    for variant in operation.variants:
-        if variant.step.when is None or variant.step.when.of(scope):
-            return variant
-    raise Refused("invalid", f"No variant of {operation.name} fits this request.")
+def _cost(service: Service, turn: Turn, scope: LiveScope, operation: Operation, variant: Variant) -> Charge | None:
+    if variant.cost is None:
+        return None
+    return price(turn, scope, operation.name, variant.cost, variant.step.place, service.budget)
 
 
-def _pick(variant: Variant, ordinal: int) -> Any:
-    """The reply whose turn it is."""
-    count = len(variant.replies)
-    if count == 1:
-        return variant.replies[0]
-    return variant.replies[(ordinal - 1) % count if variant.again else min(ordinal, count) - 1]
+def _at_endpoint(service: Service, turn: Turn, scope: LiveScope, operation: Operation, endpoint: Endpoint) -> Outcome:
+    """An answer of the service's own, such as a token; its refusals are in its own words, and stand."""
+    turn.taken = take(service.limits, turn, scope, operation.name, True)
+    reply, error = endpoint.answer(turn, scope)
+    return Outcome(reply, NOTHING_DONE, error)
 
 
-def _unchanged(request: Request, tag: bytes) -> bool:
-    wanted = request.headers.get("if-none-match")
-    return wanted is not None and matches(wanted, tag, weak=True)
+def _decision(turn: Turn, outcome: Outcome, changes: Changes, ordinal: int) -> Decision:
+    reply, done = outcome.reply, outcome.done
+    page = done.page
+    if turn.secrets:
+        turn.facts["secrets"] = tuple(turn.secrets)
+    return Decision(
+        reply._replace(headers=(*reply.headers, *turn.headers)) if turn.headers else reply,
+        changes,
+        ordinal,
+        outcome.error,
+        done.cursor,
+        page.next_cursor if page else None,
+        done.items,
+        outcome.failed,
+        turn.facts,
+        turn.delay_ms,
+    )
 
 
 def _refused(error: Refused | BadBody | TemplateError) -> Refused:

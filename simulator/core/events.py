@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from typing import Any, NamedTuple
+from urllib.parse import quote, quote_plus
 
 import orjson
 
@@ -19,6 +20,7 @@ HeaderList = Iterable[tuple[bytes, bytes]]
 SECRET_HEADERS = frozenset(
     {b"authorization", b"proxy-authorization", b"cookie", b"set-cookie", b"x-api-key", b"api-key", b"apikey"}
 )
+SECRET_MIN = 4  # characters; a shorter one is no secret, and stands in everything by chance
 BODY_BYTES_KEPT = 4096  # of each body; enough to recognise it, little enough for a million exchanges
 
 
@@ -56,6 +58,22 @@ class ExchangeEnded(NamedTuple):
     closed: str  # "" normal, or how it ended: client_gone
     error: str | None  # the kind of refusal
     nearest: tuple[str, ...] = ()  # what an unmatched request may have meant
+    scheme: str | None = None  # by which the client was known
+    credential: str | None = None  # kept as a digest
+    signed_ms: int | None = None  # when the client says that it signed
+    nonce: str | None = None
+    key: str | None = None  # of idempotency
+    idempotency: str | None = None  # first | replayed | mismatch | in_flight | missing
+    limit: str | None = None  # the strictest: the one that refused, else the one with the least share left
+    limit_scope: str | None = None
+    limit_remaining: int | None = None
+    limit_reset_ms: int | None = None
+    retry_after: str | None = None  # as sent
+    retry_after_ms: int | None = None
+    cost: int = 0  # in millionths
+    fault: str | None = None  # names of those that struck
+    fault_draw: float | None = None
+    secrets: tuple[str, ...] = ()  # that came or went; nothing of them is kept
 
 
 class TransitionApplied(NamedTuple):
@@ -126,6 +144,35 @@ class EventEmitted(NamedTuple):
     sequence: int  # orders the emissions of one record
 
 
+class TokenChanged(NamedTuple):
+    """An access or refresh token was given out, replaced, or taken back."""
+
+    at_ms: int
+    wire_us: int
+    digest: str
+    what: str  # issued | refreshed | superseded | revoked | reused
+    kind: str  # access | refresh
+    family: str  # all tokens that come from one grant
+    generation: int  # the how-manieth refresh of it
+    token: str  # kept as a digest
+    client: str
+
+
+class FaultFired(NamedTuple):
+    """An injected misbehaviour struck."""
+
+    at_ms: int
+    wire_us: int
+    digest: str
+    fault: str
+    operation: str
+    point: str  # arrival | reply
+    effect: str
+    draw: float | None
+    ordinal: int  # of the request within the scope of the fault's counter
+    request_id: str
+
+
 class ClockMoved(NamedTuple):
     """The sandbox's clock was set, advanced, leapt or changed its pace."""
 
@@ -163,6 +210,8 @@ Event = (
     | RecordRemoved
     | RecordChanged
     | EventEmitted
+    | TokenChanged
+    | FaultFired
     | ClockMoved
     | ControlChanged
     | BootStarted
@@ -175,10 +224,14 @@ KINDS: dict[str, type[Event]] = {
     "removal": RecordRemoved,
     "change": RecordChanged,
     "emission": EventEmitted,
+    "token": TokenChanged,
+    "fault": FaultFired,
     "clock": ClockMoved,
     "control": ControlChanged,
     "boot": BootStarted,
 }
+PLAIN_FIELDS = ExchangeEnded._fields.index("scheme")  # what follows is told by few services
+MOSTLY = tuple(ExchangeEnded._field_defaults[name] for name in ExchangeEnded._fields[PLAIN_FIELDS:])
 NAMES = {made: name for name, made in KINDS.items()}
 
 
@@ -204,13 +257,47 @@ def digest_of(value: bytes, key: bytes) -> str:
 
 def _row(event: Event, key: bytes) -> list[Any]:
     if type(event) is ExchangeEnded:
-        event = event._replace(
+        row = event._replace(
             headers=_headers(event.headers, key),  # type: ignore[arg-type]
             reply_headers=_headers(event.reply_headers, key),  # type: ignore[arg-type]
             body=_text(event.body),  # type: ignore[arg-type]
             reply_body=_text(event.reply_body),  # type: ignore[arg-type]
         )
+        event = _hidden(row, key) if event.secrets or event.credential else row
+        untold = event[PLAIN_FIELDS:] == MOSTLY
+        return ["exchange", *(event[:PLAIN_FIELDS] if untold else event)]
+    if type(event) is TokenChanged:
+        event = event._replace(token=digest_of(event.token.encode(), key))
     return [NAMES[type(event)], *event]
+
+
+def _hidden(event: ExchangeEnded, key: bytes) -> ExchangeEnded:
+    """The exchange with digests in place of the secrets that came or went with it."""
+    secrets = [secret for secret in event.secrets if len(secret) >= SECRET_MIN]
+    forms = {form: digest_of(secret.encode(), key) for secret in secrets for form in _forms(secret)}
+    longest_first = sorted(forms, key=len, reverse=True)  # a secret may be part of another
+
+    def hide(text: str) -> str:
+        for form in longest_first:
+            text = text.replace(form, forms[form])
+        return text
+
+    return event._replace(
+        target=hide(event.target),
+        headers=[(name, hide(value)) for name, value in event.headers],  # type: ignore[misc, arg-type]
+        reply_headers=[(name, hide(value)) for name, value in event.reply_headers],  # type: ignore[misc, arg-type]
+        body=hide(event.body),  # type: ignore[arg-type]
+        reply_body=hide(event.reply_body),  # type: ignore[arg-type]
+        client=hide(event.client) if event.client else event.client,
+        limit_scope=hide(event.limit_scope) if event.limit_scope else event.limit_scope,
+        credential=digest_of(event.credential.encode(), key) if event.credential else None,
+        secrets=(),
+    )
+
+
+def _forms(secret: str) -> tuple[str, ...]:
+    """How a secret may be written: as it is, in a URL, in a form, in JSON."""
+    return secret, quote(secret, safe=""), quote_plus(secret), orjson.dumps(secret).decode()[1:-1]
 
 
 def _headers(headers: HeaderList, key: bytes) -> list[tuple[str, str]]:

@@ -80,7 +80,7 @@ def hashed(text: Any, algorithm: str = "sha256", encoding: str = "hex") -> str:
     """A digest of a text: algorithm md5, sha1, sha256, …; encoding hex or base64."""
     if algorithm not in HASHES:
         raise ValueError(f"no algorithm {algorithm!r}; there is {', '.join(HASHES)}")
-    digest = hashlib.new(algorithm, shown(text).encode(), usedforsecurity=False).digest()
+    digest = hashlib.new(algorithm, shown(text).encode("utf-8", "surrogateescape"), usedforsecurity=False).digest()
     if encoding not in ("hex", "base64"):
         raise ValueError(f"no encoding {encoding!r}; there is hex and base64")
     return digest.hex() if encoding == "hex" else base64.b64encode(digest).decode()

@@ -6,23 +6,24 @@ Rules: an operation does one main thing (create, read, list, update, delete or s
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from simulator.core.accepts import Accepts, Contract, compile_accepts
+from simulator.core.auth import Endpoint
+from simulator.core.costs import compile_cost
 from simulator.core.expressions import Names
+from simulator.core.idempotency import Demand
 from simulator.core.pages import PAGE_FIELDS, PageModel, default_envelope
 from simulator.core.places import Place
-from simulator.core.refusals import Refuse, RefuseModel, compile_refuse
 from simulator.core.replies import CompiledReply, ReplyModel, compile_reply
 from simulator.core.resources import Name, Resource, joined_names, record_names, request_names
 from simulator.core.routes import METHODS, parse_path
-from simulator.core.templates import Value, compile_condition, compile_text, compile_value, static
-from simulator.core.values import written, wrong_at
+from simulator.core.steps import VERBS, Step, VerbModel, compile_step, field_at, verb_of
+from simulator.core.templates import Value, compile_text, static
+from simulator.core.values import wrong_at
 
-VERBS = ("create", "read", "list", "update", "delete", "signal")
 STATUS = {"create": 201, "delete": 204}
 ALSO_MAX = 20
 
@@ -32,50 +33,14 @@ def _as_pairs(value: Any) -> Any:
     return [[each] if isinstance(each, str) else each for each in value] if isinstance(value, list) else value
 
 
-def _resource_signal(text: str) -> str:
-    if DOTTED.fullmatch(text) is None:
-        raise ValueError(f"a signal is written resource.signal, such as job.cancel, not {text!r}")
-    return text
+def _as_schemes(value: Any) -> Any:
+    """`none`, a name, or several."""
+    return [] if value == "none" else [value] if isinstance(value, str) else value
 
 
-DOTTED = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\.[A-Za-z_][A-Za-z0-9_-]*")
-Signal = Annotated[
-    str, AfterValidator(_resource_signal), WithJsonSchema({"type": "string", "pattern": f"^{DOTTED.pattern}$"})
-]
-
-
-Refusals = list[RefuseModel]
-
-
-class VerbModel(BaseModel):
-    """What is done to a record: one verb and how its record is found."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    create: Name | None = Field(None, description="Create a record of this resource")
-    read: Name | None = Field(None, description="Show one record")
-    list: Name | None = Field(None, description="Show many, page by page")
-    update: Name | None = Field(None, description="Change fields: those in `set`, else those that read the body")
-    delete: Name | None = Field(None, description="Remove one record, or take its `deleted` row")
-    signal: Signal | None = Field(None, description="Send a signal, as `resource.signal`", examples=["job.cancel"])
-    id: str | None = Field(None, description="Which record; by default the last path parameter")
-    find: dict[Name, Any] = Field({}, description="Other records to bind by id; a missing one is not_found")
-    where: dict[str, Any] = Field({}, description="Fields the record must have; for a list, the filter")
-    set: dict[Name, Any] = Field({}, description="Fields to set")
-    refuse: Refusals = Field([], description="The service's own refusals, in order, before anything is done")
-    when: Any = Field(None, description="Only where this expression holds")
-
-    @model_validator(mode="after")
-    def _one_verb(self) -> VerbModel:
-        given = [verb for verb in VERBS if getattr(self, verb) is not None]
-        if len(given) > 1:
-            raise wrong_at(
-                given[1], f"one thing at a time, not {' and '.join(given)}; put what comes second under `also`"
-            )
-        return self
-
-
+SchemeNames = Annotated[list[Name], BeforeValidator(_as_schemes, json_schema_input_type=Name | list[Name])]
 Verbs = list[VerbModel]
+Scopes = list[str]
 Replies = list[ReplyModel]
 Groups = Annotated[list[list[Name]], BeforeValidator(_as_pairs, json_schema_input_type=list[Name | list[Name]])]
 
@@ -99,6 +64,10 @@ class OperationModel(VerbModel):
     order: str | OrderModel = Field("newest", description="newest, oldest, a field, or `-field`")
     page: PageModel | None = Field(None, description="How a list is cut into pages")
     accepts: Accepts | None = Field(None, description="What clients may send: JSON Schema of the body, or of its parts")
+    auth: SchemeNames | None = Field(None, description="Schemes that are taken, or `none`; by default any of `auth`")
+    scopes: Scopes = Field([], description="What the credentials must allow", examples=[["jobs.write"]])
+    idempotency: Demand | None = Field(None, description="required, optional or none; by default as its method's")
+    cost: float | str | None = Field(None, description="What one request costs its client, or an expression")
     etag: Literal[False, True, "required"] = Field(
         False, description="Send ETag and honour If-Match and If-None-Match; `required` demands If-Match on writes"
     )
@@ -137,30 +106,6 @@ Variants = Annotated[
 Operations = dict[str, Variants]
 
 
-def verb_of(model: VerbModel) -> tuple[str | None, str | None]:
-    """The verb and the name of its resource."""
-    for verb in VERBS:
-        given = getattr(model, verb)
-        if given is not None:
-            return verb, given.split(".")[0] if verb == "signal" else given
-    return None, None
-
-
-class Step(NamedTuple):
-    """One compiled verb."""
-
-    verb: str | None
-    resource: Resource | None
-    signal: str
-    id: Value | None
-    find: tuple[tuple[str, Resource, Value], ...]
-    where: tuple[tuple[str, Value], ...]
-    set: tuple[tuple[str, Value], ...]
-    refuse: tuple[Refuse, ...]
-    when: Value | None
-    place: str
-
-
 class Order(NamedTuple):
     """A compiled order: the field's name with or without a minus, and what may be chosen."""
 
@@ -177,6 +122,10 @@ class Variant(NamedTuple):
     page: PageModel | None
     counts: bool  # whether a list must say how many there are
     accepts: Contract | None
+    auth: tuple[str, ...] | None  # names of schemes; none of them: public
+    scopes: tuple[str, ...]
+    idempotency: Demand | None
+    cost: Value | None
     etag: bool | str
     unique: tuple[tuple[str, ...], ...]
     replies: tuple[CompiledReply, ...]
@@ -193,6 +142,12 @@ class Operation(NamedTuple):
     path: str
     params: tuple[str, ...]
     variants: tuple[Variant, ...]
+    endpoint: Endpoint | None = None  # where the simulator itself answers, such as a token's
+
+    @property
+    def absolute(self) -> bool:
+        """Whether the path counts from the server's root."""
+        return self.endpoint is not None and self.endpoint.absolute
 
 
 def split_name(name: str, place: Place) -> tuple[str, str, tuple[str, ...]] | None:
@@ -235,11 +190,11 @@ def _variant(model: OperationModel, place: Place, params: tuple[str, ...], resou
     names = Names(
         request_names(params).legal | {"records"}, {**request_names(params).fields, "records()": tuple(resources)}
     )
-    step = _step(model, place, names, params, resources)
+    step = compile_step(model, place, names, params, resources)
     names = names.plus(*model.find)
     inner = _inner_names(model, step, names, resources)
     also = tuple(
-        _step(each, place / "also" / i, inner, params, resources, more=True) for i, each in enumerate(model.also)
+        compile_step(each, place / "also" / i, inner, params, resources, more=True) for i, each in enumerate(model.also)
     )
     if step.verb == "list":
         inner = inner.plus(page=PAGE_FIELDS)
@@ -252,6 +207,10 @@ def _variant(model: OperationModel, place: Place, params: tuple[str, ...], resou
         page=model.page,
         counts=step.verb == "list" and _counts(model),
         accepts=compile_accepts(model.accepts, place / "accepts"),
+        auth=None if model.auth is None else tuple(model.auth),
+        scopes=tuple(model.scopes),
+        idempotency=model.idempotency,
+        cost=compile_cost(model.cost, place / "cost", names),
         etag=model.etag,
         unique=tuple(tuple(group) for group in model.unique),
         replies=replies,
@@ -283,97 +242,18 @@ def _counts(model: OperationModel) -> bool:
     return "page.total" in said or "page.pages" in said
 
 
-def _step(
-    model: VerbModel,
-    place: Place,
-    names: Names,
-    params: tuple[str, ...],
-    resources: dict[str, Resource],
-    more: bool = False,
-) -> Step:
-    verb, target = verb_of(model)
-    if more and verb in (None, "read", "list"):
-        place.complain("also does something: one of create, update, delete or signal")
-    resource = resources.get(target) if target else None
-    if target and resource is None:
-        (place / str(verb)).unknown("resource", target, resources)
-    signal = model.signal.split(".")[1] if model.signal else ""
-    if resource and signal and signal not in resource.signals:
-        (place / "signal").unknown(f"signal of {target}", signal, sorted(resource.signals))
-    before, names = names, names.plus(*model.find)
-    held = joined_names(names, record_names(resource.known, tuple(resources))) if resource and verb != "list" else names
-    return Step(
-        verb=verb,
-        resource=resource,
-        signal=signal,
-        id=_id(model, verb, place, names, params, more),
-        find=_find(model, place / "find", names, resources),
-        where=tuple(
-            (key, compile_value(each, _field(place / "where" / key, key, resource), names))
-            for key, each in model.where.items()
-        ),
-        set=tuple((key, compile_value(each, place / "set" / key, held)) for key, each in model.set.items()),
-        refuse=compile_refuse(model.refuse, place / "refuse", names if verb == "create" else held),
-        when=None if model.when is None else compile_condition(model.when, place / "when", before),
-        place=str(place),
-    )
-
-
-def _id(
-    model: VerbModel, verb: str | None, place: Place, names: Names, params: tuple[str, ...], more: bool
-) -> Value | None:
-    if verb in (None, "list"):
-        return None
-    if model.id is not None:
-        return compile_text(model.id, place / "id", names)
-    if verb == "create":
-        return None
-    if more or not params:
-        place.complain(
-            f'{verb} needs to know which record: id: "{{{{ … }}}}"' + ("" if more else ", or a path parameter")
-        )
-        return None
-    name = "id" if "id" in params else params[-1]
-    return compile_text(f"{{{{ params.{name} }}}}", place / "id", names)
-
-
-def _find(
-    model: VerbModel, place: Place, names: Names, resources: dict[str, Resource]
-) -> tuple[tuple[str, Resource, Value], ...]:
-    found = []
-    for name, given in model.find.items():
-        target, text = next(iter(given.items())) if isinstance(given, dict) and len(given) == 1 else (name, given)
-        if target not in resources:
-            (place / name).unknown("resource", target, resources, at_key=target == name)
-        elif not isinstance(text, str):
-            (place / name).complain(
-                f'{written(text)} names no record; write an id, such as {name}: "{{{{ params.{name}_id }}}}"'
-            )
-        else:
-            found.append((name, resources[target], compile_text(text, place / name, names)))
-    return tuple(found)
-
-
-def _field(place: Place, name: str, resource: Resource | None, more: tuple[str, ...] = ()) -> Place:
-    """The place of a field's value, after a look whether there is such a field. `more` is legal beside the fields."""
-    stored = [known for known in resource.known if known != "view"] if resource is not None else []
-    if resource is not None and name.split(".")[0] not in stored:
-        place.unknown(f"field of {resource.name}:", name, (*more, *stored), at_key=True)
-    return place
-
-
 def _order(model: OperationModel, place: Place, names: Names, resource: Resource | None) -> Order | None:
     if isinstance(model.order, str):
         known = {"newest": "-ordinal", "oldest": "ordinal"}.get(model.order, model.order)
         if not static(known):
             place.complain('an order that clients choose is written {by: "{{ … }}", fields: [name, …]}')
             return None
-        _field(place, known.lstrip("-"), resource, ("newest", "oldest"))
+        field_at(place, known.lstrip("-"), resource, ("newest", "oldest"))
         return Order(compile_text(known, place, names), frozenset({known.lstrip("-")}))
     for index, name in enumerate(model.order.fields):
-        _field(place / "fields" / index, name, resource)
+        field_at(place / "fields" / index, name, resource)
     by = compile_text(model.order.by, place / "by", names)
     own = model.order.by.lstrip("-") if by.constant else None
     if own is not None:
-        _field(place / "by", own, resource)
+        field_at(place / "by", own, resource)
     return Order(by, frozenset([*model.order.fields, *([] if own is None else [own])]))

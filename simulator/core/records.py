@@ -46,6 +46,17 @@ class Entry(NamedTuple):
     expires_ms: int | None = None  # service time after which nobody asks for it
 
 
+LOOSE = "~"
+"""Begins the key of an entry that is a count of sorts, such as a limit's state: no reply waits for it to be safe."""
+
+
+class Lease(NamedTuple):
+    """What an exchange holds until it ends, or its process does."""
+
+    name: str  # what is held
+    holder: str  # by which exchange
+
+
 class Scan(NamedTuple):
     """A question for many records of one kind, answered in order, a part at a time."""
 
@@ -83,6 +94,14 @@ class NotLoaded(Exception):  # noqa: N818 - a question, not an error
         return self.needs[0]
 
 
+class Held(Exception):  # noqa: N818 - a request to wait, no failure
+    """Another exchange holds what this one has to wait for."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(name)
+
+
 class Behind(Exception):  # noqa: N818 - a request to wait, no failure
     """What is overdue is more than one turn may run, or needs the others' moves in their order: the due loop first."""
 
@@ -99,6 +118,7 @@ class Changes(NamedTuple):
     entries: tuple[Entry, ...] = ()
     adds: tuple[tuple[str, int], ...] = ()  # counters and by how much
     events: tuple[Event, ...] = ()
+    leases: tuple[Lease, ...] = ()  # held until the exchange ends
 
 
 class Look(Protocol):
@@ -115,6 +135,9 @@ class Look(Protocol):
 
     def count(self, name: str) -> int:
         """The counter's value, 0 where nothing was ever added."""
+
+    def holders(self, name: str) -> tuple[str, ...]:
+        """Which open exchanges hold this."""
 
 
 def field_of(record: Record, name: str) -> Json:

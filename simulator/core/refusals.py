@@ -48,17 +48,25 @@ class Kind(NamedTuple):
 
 KINDS = {
     "invalid": Kind(400, "The request is not valid"),
+    "idempotency_key_missing": Kind(400, "An idempotency key is required"),
+    "unauthorized": Kind(401, "Valid credentials are required"),
+    "request_expired": Kind(401, "The request's time is not within the window"),
+    "over_budget": Kind(402, "The budget is spent"),
+    "forbidden": Kind(403, "The credentials do not allow this"),
     "not_found": Kind(404, "There is no such thing"),
     "no_operation": Kind(404, "No operation answers this path"),
     "method_not_allowed": Kind(405, "No operation answers this method here"),
     "wrong_state": Kind(409, "Not possible in this state"),
     "conflict": Kind(409, "It exists already"),
+    "idempotency_in_flight": Kind(409, "A request with this idempotency key is still running"),
     "precondition_failed": Kind(412, "It has changed meanwhile"),
     "too_large": Kind(413, "The body is too large"),
     "unsupported_media_type": Kind(415, "The content type is not supported"),
     "contract": Kind(422, "The request breaks the contract"),
+    "idempotency_mismatch": Kind(422, "The idempotency key belongs to another request"),
     "refused": Kind(422, "The service refuses this"),
     "precondition_required": Kind(428, "A condition is required"),
+    "rate_limited": Kind(429, "Too many requests"),
     "scenario_failed": Kind(500, "An expression of the scenario failed"),
     "unavailable": Kind(503, "Not available at the moment"),
 }
@@ -77,7 +85,13 @@ class Refused(Exception):  # noqa: N818 - a reply, no failure
         self.headers = headers
         self.error: CompiledError | None = None  # where the scenario says itself what is answered
         self.scope: Scope | None = None  # and the names that its sentence may use
+        self.reply: Reply | None = None  # where the scenario says the whole reply
         super().__init__(detail)
+
+    def said(self, error: CompiledError | None, scope: Scope) -> Refused:
+        """The same, in the words of this error."""
+        self.error, self.scope = error, scope
+        return self
 
 
 class ErrorModel(BaseModel):
@@ -104,17 +118,25 @@ class ErrorsModel(BaseModel):
     )
     content_type: str | None = Field(None, description="application/problem+json for problem, else application/json")
     invalid: ErrorModel = Field(ErrorModel(), description="The request is not what the operation takes")
+    idempotency_key_missing: ErrorModel = Field(ErrorModel(), description="The operation demands an idempotency key")
+    unauthorized: ErrorModel = Field(ErrorModel(), description="No credentials came, or wrong ones")
+    request_expired: ErrorModel = Field(ErrorModel(), description="A signed request's time is outside the window")
+    over_budget: ErrorModel = Field(ErrorModel(), description="What the client may spend is spent")
+    forbidden: ErrorModel = Field(ErrorModel(), description="The credentials lack a scope")
     not_found: ErrorModel = Field(ErrorModel(), description="There is no such record")
     no_operation: ErrorModel = Field(ErrorModel(), description="No operation answers this path")
     method_not_allowed: ErrorModel = Field(ErrorModel(), description="No operation answers this method on this path")
     wrong_state: ErrorModel = Field(ErrorModel(), description="The record's state has no row for this")
     conflict: ErrorModel = Field(ErrorModel(), description="A record with the same `unique` fields exists already")
+    idempotency_in_flight: ErrorModel = Field(ErrorModel(), description="The first request with this key still runs")
     precondition_failed: ErrorModel = Field(ErrorModel(), description="If-Match names another version")
     too_large: ErrorModel = Field(ErrorModel(), description="The body is larger than the server takes")
     unsupported_media_type: ErrorModel = Field(ErrorModel(), description="The body's type cannot be read")
     contract: ErrorModel = Field(ErrorModel(), description="The request is not what `accepts` says")
+    idempotency_mismatch: ErrorModel = Field(ErrorModel(), description="The key came with another request before")
     refused: ErrorModel = Field(ErrorModel(), description="A `refuse` of an operation holds")
     precondition_required: ErrorModel = Field(ErrorModel(), description="The operation demands If-Match")
+    rate_limited: ErrorModel = Field(ErrorModel(), description="A limit is reached")
     scenario_failed: ErrorModel = Field(ErrorModel(), description="An expression failed while a request was answered")
     unavailable: ErrorModel = Field(ErrorModel(), description="The records cannot be reached at the moment")
 
@@ -161,6 +183,8 @@ class Refusals:
 
     def reply(self, refused: Refused, scope: Scope, request_id: str = "") -> Reply:
         """The reply for a refusal, in the service's envelope. Raises TemplateError where that one fails."""
+        if refused.reply is not None:
+            return refused.reply
         error = refused.error or self._kinds[refused.kind]
         scope = refused.scope or scope
         shape = self._members(error, refused, scope, request_id)
@@ -205,17 +229,22 @@ def _compile_refuse(model: RefuseModel, place: Place, names: Names) -> Refuse:
         if model.error not in KINDS:
             (place / "error").unknown("kind of error", model.error, KINDS)
         return Refuse(when, model.error, None)
-    inner = names.plus(error=(*ERROR_FIELDS, *model.error.details))
-    return Refuse(when, "refused", _compile_kind("refused", model.error, place / "error", inner))
+    return Refuse(when, "refused", compile_error(model.error, "refused", place / "error", names))
+
+
+def compile_error(model: ErrorModel | None, kind: str, place: Place, names: Names) -> CompiledError | None:
+    """An `error:` that stands elsewhere in a scenario; None stands for what `errors` says of the kind."""
+    if model is None:
+        return None
+    inner = names.plus(error=(*ERROR_FIELDS, *model.details))
+    return _compile_kind(kind, model, place, inner)
 
 
 def check_refusals(rules: tuple[Refuse, ...], scope: Scope) -> None:
     """Raises Refused for the first rule that holds."""
     for rule in rules:
         if rule.when.of(scope):
-            refused = Refused(rule.kind, f"{KINDS[rule.kind].title}.")
-            refused.error, refused.scope = rule.error, scope
-            raise refused
+            raise Refused(rule.kind, f"{KINDS[rule.kind].title}.").said(rule.error, scope)
 
 
 def compile_errors(model: ErrorsModel, place: Place, more: Iterable[str] = ()) -> Refusals:
@@ -260,7 +289,7 @@ def _problem(shape: dict[str, Any]) -> dict[str, Any]:
     hidden = ("kind", "status", "title", "detail", "message", "request_id")
     extensions = {key: value for key, value in shape.items() if key not in hidden and value is not OMIT}
     return {
-        "type": "about:blank",
+        "type": TYPES.get(shape["kind"], "about:blank"),
         "title": HTTPStatus(shape["status"]).phrase if shape["status"] in STATUSES else shape["title"],
         "status": shape["status"],
         "detail": shape["message"],
@@ -268,6 +297,9 @@ def _problem(shape: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+TYPES = {  # registered problem types: draft-ietf-httpapi-ratelimit-headers-10 section 7
+    "rate_limited": "https://iana.org/assignments/http-problem-types#quota-exceeded"
+}
 STATUSES = frozenset(int(status) for status in HTTPStatus)
 
 

@@ -56,6 +56,7 @@ class Request:
         base: str,
         request_id: str = "",
         params: dict[str, str] | None = None,
+        address: str = "",
     ) -> None:
         self.method = method
         self.path = path
@@ -65,6 +66,7 @@ class Request:
         self.base = base
         self.request_id = request_id
         self.params = params or {}
+        self.address = address  # where the client connected from, without its port
 
     @cached_property
     def headers(self) -> Headers:
@@ -107,6 +109,7 @@ FIELDS = {
     "text": lambda request: request.raw.decode("utf-8", "replace"),
     "url": lambda request: request.base + request.path + _question(request.query_string),
     "id": lambda request: request.request_id,
+    "address": lambda request: request.address,
 }
 
 

@@ -5,11 +5,16 @@ Rules: it is never changed, a reload makes another; sandboxes with the same scen
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Iterable
 
+from simulator.core.auth import Auth
 from simulator.core.chance import Chance
 from simulator.core.clock import ClockSettings
+from simulator.core.costs import Budget
+from simulator.core.idempotency import Idempotency
+from simulator.core.limits import Limit
 from simulator.core.operations import Operation
 from simulator.core.records import Record
 from simulator.core.refusals import Refusals
@@ -37,35 +42,38 @@ class Service:
         resources: dict[str, Resource],
         operations: tuple[Operation, ...],
         refusals: Refusals,
+        auth: Auth | None,
+        limits: tuple[Limit, ...],
+        idempotency: Idempotency,
+        budget: Budget | None,
     ) -> None:
         self.name = name
         self.summary = summary
         self.digest = digest
-        self.seed = seed
         self.prefix = prefix  # mount and base path
         self.clock = clock
         self.resources = resources
         self.operations = operations
         self.refusals = refusals
-        self.chance = Chance(seed, name)
-        self.key = hashlib.blake2b(f"{seed}/{name}/pages".encode(), digest_size=32).digest()
+        self.auth = auth
+        self.limits = limits
+        self.idempotency = idempotency
+        self.budget = budget
+        self._sow(seed)
         self.unique = _unique(operations)
         self._by_kind = {resource.kind: resource for resource in resources.values()}
         self.looks_around = any(value.scans for value in _moving_values(resources.values()))
 
     def seeded(self, seed: int) -> Service:
         """The same service with another seed."""
-        return Service(
-            self.name,
-            self.summary,
-            self.digest,
-            seed,
-            self.prefix,
-            self.clock,
-            self.resources,
-            self.operations,
-            self.refusals,
-        )
+        other = copy.copy(self)
+        other._sow(seed)
+        return other
+
+    def _sow(self, seed: int) -> None:
+        self.seed = seed
+        self.chance = Chance(seed, self.name)
+        self.key = hashlib.blake2b(f"{seed}/{self.name}/pages".encode(), digest_size=32).digest()
 
     def resource_of(self, kind: str) -> Resource | None:
         """The resource of a record's kind."""
@@ -96,6 +104,7 @@ class Service:
         for resource in self.resources.values():
             yield from (resource.id, resource.view, resource.initial, *(value for _, value in resource.fields))
         yield from _moving_values(self.resources.values())
+        yield from self.auth.values if self.auth is not None else ()
         for operation in self.operations:
             for variant in operation.variants:
                 for step in (variant.step, *variant.also):

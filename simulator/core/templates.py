@@ -13,13 +13,14 @@ from typing import Any
 
 from jinja2 import Environment, TemplateSyntaxError, nodes
 
+from simulator.core.bodies import BadBody
 from simulator.core.chance import Draws
 from simulator.core.clock import Instant
 from simulator.core.expressions import Compiler, Fn, Names, Scope
 from simulator.core.helpers import ITEMS_MAX, bounded, shown
 from simulator.core.omit import OMIT
 from simulator.core.places import Place, nowhere
-from simulator.core.records import NotLoaded
+from simulator.core.records import Behind, NotLoaded
 from simulator.errors import TemplateError
 
 SYNTAX = Environment(keep_trailing_newline=True, autoescape=False)  # noqa: S701 - only its parser is used
@@ -30,7 +31,7 @@ EVERYWHERE = Names(
     frozenset({"now", "chance", "base_url", "omit"}),
     {"now": Instant.FIELDS, "chance": Draws.METHODS},
 )
-REQUEST_FIELDS = ("method", "path", "query", "headers", "body", "form", "files", "raw", "text", "url", "id")
+REQUEST_FIELDS = ("method", "path", "query", "headers", "body", "form", "files", "raw", "text", "url", "id", "address")
 REQUEST = ("request", "params", "query", "headers", "body", "client")
 RECORD = ("id", "state", "record", "view", "ordinal")
 
@@ -140,7 +141,7 @@ def _watched(run: Fn, text: str, place: Place) -> Fn:
     def watched(scope: Scope) -> Any:
         try:
             return run(scope)
-        except (NotLoaded, TemplateError):
+        except (BadBody, Behind, NotLoaded, TemplateError):
             raise
         except Exception as error:
             raise TemplateError(where, f"{text.strip()[:200]} failed: {str(error) or type(error).__name__}") from error

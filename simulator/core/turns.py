@@ -1,7 +1,7 @@
 """One turn of the engine: what it has seen and written so far, and the scopes of its expressions.
 
 Rules: a turn sees its own writes; a record it looks at is first brought up to date; nothing leaves a turn but the
-Changes it ends with, so a turn that fails has done nothing.
+Changes it ends with, so a turn that fails has done nothing but what it was told to keep.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from simulator.core.chance import Chance, Draws
 from simulator.core.clock import Instant
 from simulator.core.events import Event
 from simulator.core.omit import OMIT
-from simulator.core.records import BUILT_IN, Behind, Changes, Entry, Look, Record, Scan, field_of, text_of
+from simulator.core.records import BUILT_IN, Behind, Changes, Entry, Lease, Look, Record, Scan, field_of, text_of
+from simulator.core.replies import HeaderLines
 from simulator.core.requests import Request
 from simulator.core.resources import Resource
+from simulator.core.skew import RIGHT, Skew
 from simulator.core.templates import LiveScope
 
 RECORDS_MAX = 1000  # that one records() call gives
@@ -24,6 +26,8 @@ RECORDS_MAX = 1000  # that one records() call gives
 class Home(Protocol):
     """What a turn asks of its service."""
 
+    @property
+    def name(self) -> str: ...
     @property
     def digest(self) -> str: ...
     @property
@@ -61,9 +65,9 @@ class Item:
         if name == "view":
             return self.turn.view(record)
         if name == "created_at":
-            return Instant(record.created_ms)
+            return Instant(self.turn.shown_ms(record.created_ms))
         if name == "updated_at":
-            return Instant(record.updated_ms)
+            return Instant(self.turn.shown_ms(record.updated_ms))
         return record[BUILT_IN[name]] if name in BUILT_IN else OMIT
 
     def template_json(self) -> Any:
@@ -89,6 +93,7 @@ class Turn:
         name: str,
         origin: str,
         request: Request | None = None,
+        skew: Skew = RIGHT,
     ) -> None:
         self.service = service
         self.look = look
@@ -97,16 +102,45 @@ class Turn:
         self.name = name  # names the draws of this turn
         self.origin = origin  # base URL, for links
         self.request = request
+        self.shown_ms = skew.shown_ms  # an instant of the service, as its clients see it
         self.puts: list[Record] = []
         self.removes: list[Record] = []
         self.entries: list[Entry] = []
         self.adds: list[tuple[str, int]] = []
         self.events: list[Event] = []
+        self.lasting: list[Entry] = []  # written whatever the answer is
+        self.lasting_events: list[Event] = []
+        self.lasting_adds: list[tuple[str, int]] = []
+        self.leases: list[Lease] = []  # held until the exchange ends
+        self.client = ""  # whose credentials came; nobody's where the service asks for none
+        self.headers: HeaderLines = ()  # that go with whatever is answered, such as what is left under a limit
+        self.delay_ms = 0  # of wire time, before the reply leaves
+        self.begun = False  # whether it came to behaviour
+        self.taken: Any = None  # of the limits, for replies that give it back
+        self.call: Any = None  # the call whose answer is to be kept
+        self.facts: dict[str, Any] = {}  # fields of the ExchangeEnded event that are known by now
+        self.secrets: list[str] = []  # that came or go; the journal shows digests in their place
         self._own: dict[tuple[str, str], Record | None] = {}
 
     def changes(self) -> Changes:
         """All that the turn wrote."""
-        return Changes(tuple(self.puts), tuple(self.removes), tuple(self.entries), tuple(self.adds), tuple(self.events))
+        return Changes(
+            tuple(self.puts),
+            tuple(self.removes),
+            (*self.lasting, *self.entries),
+            (*self.lasting_adds, *self.adds),
+            (*self.lasting_events, *self.events),
+            tuple(self.leases),
+        )
+
+    def kept(self) -> Changes:
+        """What stays of a turn that failed."""
+        return Changes(
+            entries=tuple(self.lasting),
+            adds=tuple(self.lasting_adds),
+            events=tuple(self.lasting_events),
+            leases=tuple(self.leases),
+        )
 
     def record(self, resource: Resource, id: Any) -> Record | None:
         """The record as it is now: its overdue transitions have happened, each at its own time."""
@@ -135,14 +169,19 @@ class Turn:
 
     def entry(self, key: str) -> Any:
         """An entry's value, own writes included."""
-        for entry in reversed(self.entries):
+        for entry in (*reversed(self.entries), *reversed(self.lasting)):
             if entry.key == key:
                 return entry.value
         return self.look.entry(key)
 
+    def keep(self, key: str, value: Any, expires_ms: int | None = None) -> None:
+        """Write an entry that stays even where the request is refused."""
+        self.lasting.append(Entry(key, value, expires_ms))
+
     def count(self, name: str) -> int:
         """A counter's value, own adds included."""
-        return self.look.count(name) + sum(amount for added, amount in self.adds if added == name)
+        own = (*self.lasting_adds, *self.adds)
+        return self.look.count(name) + sum(amount for added, amount in own if added == name)
 
     def view(self, record: Record) -> Any:
         """What clients see of a record."""
@@ -170,7 +209,7 @@ class Turn:
 
     def draws(self, name: str) -> Callable[[str], Draws]:
         """What `chance` is in a scope: given a place, the draws named by the turn and that place."""
-        return lambda label: Draws(self.service.chance, f"{name}/{label}", self.now_ms)
+        return lambda label: Draws(self.service.chance, f"{name}/{label}", self.shown_ms(self.now_ms))
 
     def scope(self, values: dict[str, Any] | None = None) -> LiveScope:
         """The names while a request is answered."""
@@ -198,13 +237,14 @@ def _request(name: str) -> Callable[[LiveScope], Any]:
 
 
 MAKERS: dict[str, Callable[[Any], Any]] = {
-    "now": lambda scope: Instant(scope.owner.now_ms),
+    "now": lambda scope: Instant(scope.owner.shown_ms(scope.owner.now_ms)),
     "base_url": lambda scope: scope.owner.origin,
     "request": lambda scope: OMIT if scope.owner.request is None else scope.owner.request,
     "params": _request("params"),
     "query": _request("query"),
     "headers": _request("headers"),
     "body": _request("body"),
+    "client": lambda scope: scope.owner.client or OMIT,
     "records": lambda scope: scope.owner.items,
     "view": lambda scope: scope.owner.view(scope["record"].record) if "record" in scope else OMIT,
 }

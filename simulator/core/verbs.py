@@ -15,13 +15,14 @@ import orjson
 from simulator.core.events import RecordChanged, RecordRemoved
 from simulator.core.helpers import shown
 from simulator.core.omit import OMIT
-from simulator.core.operations import Step, Variant
+from simulator.core.operations import Variant
 from simulator.core.pages import Page, asked, page_of
 from simulator.core.places import listed
 from simulator.core.records import Entry, Found, Need, NotLoaded, Record, Scan, field_of, text_of
 from simulator.core.refusals import Refused, check_refusals
 from simulator.core.resources import Resource
 from simulator.core.states import enter, kept, listening, signalled
+from simulator.core.steps import Step
 from simulator.core.templates import LiveScope, Value
 from simulator.core.turns import Item, Turn, held
 

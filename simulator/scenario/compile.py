@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import graphlib
 
-from simulator.core.operations import Operation, VerbModel, compile_operation, verb_of
+from simulator.core.auth import Endpoint, compile_auth, error_details
+from simulator.core.costs import compile_budget
+from simulator.core.idempotency import AnswerModel, compile_idempotency
+from simulator.core.limits import compile_limits
+from simulator.core.operations import Operation, compile_operation
 from simulator.core.places import Place
 from simulator.core.refusals import compile_errors
-from simulator.core.resources import Resource, compile_resource
+from simulator.core.resources import Resource, compile_resource, request_names
 from simulator.core.service import Service
+from simulator.core.steps import VerbModel, verb_of
 from simulator.scenario.document import Scenario
 
 
@@ -21,22 +26,46 @@ def compile_scenario(scenario: Scenario, place: Place, digest: str, seed: int, m
         for name, model in scenario.resources.items()
     }
     _no_view_rings(resources, place / "resources")
-    operations: list[Operation] = []
+    prefix = (scenario.mount or mount).rstrip("/") + scenario.base_path.rstrip("/")
+    auth = compile_auth(scenario.auth, place / "auth", request_names(), scenario.scenario, prefix)
+    operations: list[Operation] = [] if auth is None else [_endpoint(each) for each in auth.endpoints()]
     for name, variants in scenario.operations.items():
         made = compile_operation(name, variants, place / "operations" / name, resources)
         operations.extend([made] if made else [])
     _unique_fields(scenario, resources, place)
+    _scheme_names(scenario, place)
+    names = request_names()
     return Service(
         name=scenario.scenario,
         summary=scenario.summary,
         digest=digest,
         seed=seed,
-        prefix=(scenario.mount or mount).rstrip("/") + scenario.base_path.rstrip("/"),
+        prefix=prefix,
         clock=scenario.clock,
         resources=resources,
         operations=tuple(operations),
         refusals=compile_errors(scenario.errors, place / "errors", _details(scenario)),
+        auth=auth,
+        limits=compile_limits(scenario.limits, place / "limits", names, [each.name for each in operations]),
+        idempotency=compile_idempotency(scenario.idempotency, place / "idempotency", names),
+        budget=compile_budget(scenario.budget, place / "budget", names),
     )
+
+
+def _endpoint(endpoint: Endpoint) -> Operation:
+    return Operation(endpoint.name, endpoint.method, endpoint.path, (), (), endpoint)
+
+
+def _scheme_names(scenario: Scenario, place: Place) -> None:
+    for name, variants in scenario.operations.items():
+        for index, variant in enumerate(variants):
+            spot = place / "operations" / name / index
+            for number, scheme in enumerate(variant.auth or ()):
+                if scheme not in scenario.auth:
+                    (spot / "auth" / number).unknown("scheme", scheme, ["none", *scenario.auth])
+            if variant.scopes and (not scenario.auth or variant.auth == []):
+                why = "this operation is public" if scenario.auth else "the scenario has no `auth`"
+                (spot / "scopes").complain(f"scopes belong to credentials, and {why}; take them out", at_key=True)
 
 
 def _steps(scenario: Scenario) -> list[VerbModel]:
@@ -47,7 +76,21 @@ def _steps(scenario: Scenario) -> list[VerbModel]:
 def _details(scenario: Scenario) -> list[str]:
     """Members of errors that `refuse` gives, for the envelope."""
     errors = [rule.error for step in _steps(scenario) for rule in step.refuse]
-    return [name for error in errors if not isinstance(error, str) for name in error.details]
+    named = [name for error in errors if not isinstance(error, str) for name in error.details]
+    return [*named, *error_details(scenario.auth), *_own_details(scenario)]
+
+
+def _own_details(scenario: Scenario) -> list[str]:
+    """Members that the errors of limits, of the budget and of idempotency give."""
+    way = scenario.idempotency
+    answers = [] if way is None else [way.mismatch, way.in_flight]
+    errors = [answer.error for answer in answers if isinstance(answer, AnswerModel)]
+    errors += [limit.error for limit in scenario.limits if limit.error is not None]
+    if scenario.budget is not None and scenario.budget.error is not None:
+        errors.append(scenario.budget.error)
+    if way is not None and way.replay.error is not None:
+        errors.append(way.replay.error)
+    return [name for error in errors for name in error.details]
 
 
 def _fields_set(scenario: Scenario) -> dict[str, tuple[str, ...]]:

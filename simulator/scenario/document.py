@@ -7,7 +7,11 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
+from simulator.core.auth import Schemes
 from simulator.core.clock import ClockWords
+from simulator.core.costs import BudgetModel
+from simulator.core.idempotency import Words
+from simulator.core.limits import Limits
 from simulator.core.operations import Operations
 from simulator.core.refusals import ErrorsModel
 from simulator.core.resources import Name, ResourceModel
@@ -36,7 +40,11 @@ class Scenario(BaseModel):
     base_path: Prefix = Field("", description="Before every path below", examples=["/v3"])
     mount: Prefix | None = Field(None, description="Where in the server; / for one file, /<scenario> for several")
     clock: ClockWords | None = Field(None, description="How the service's clock runs")
+    auth: Schemes = Field({}, description="Who may ask: named schemes, any of which will do")
     errors: ErrorsModel = Field(default_factory=ErrorsModel, description="How the service says no")
+    idempotency: Words | None = Field(None, description="Same key, same answer; a model, or a profile's name")
+    limits: Limits = Field([], description="How often clients may ask; beyond it 429")
+    budget: BudgetModel | None = Field(None, description="How much clients may spend")
     resources: dict[Name, ResourceModel] = Field({}, description="The kinds of things the service keeps")
     operations: Operations = Field(
         {},

@@ -7,11 +7,11 @@ from __future__ import annotations
 import graphlib
 from collections.abc import Iterator
 
-from simulator.core.operations import Step
 from simulator.core.places import Place, listed
 from simulator.core.resources import Resource
 from simulator.core.routes import Routes
 from simulator.core.service import Service
+from simulator.core.steps import Step
 
 
 def lint(service: Service, place: Place) -> None:

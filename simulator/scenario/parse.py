@@ -6,6 +6,7 @@ Rules: all problems are found in one go and stand in the file's order; a draft h
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import orjson
@@ -20,6 +21,9 @@ from simulator.scenario.document import Scenario
 from simulator.scenario.lint import lint
 from simulator.scenario.mend import mended
 from simulator.scenario.shape import complain_of
+
+Environment = Mapping[str, str]
+NO_ENVIRONMENT: Environment = {}  # for documents that come over the network: they may not read the operator's
 
 
 class Draft(NamedTuple):
@@ -37,10 +41,10 @@ class Draft(NamedTuple):
         return self.scenario.scenario
 
 
-def parse(name: str, reader: Reader) -> Draft:
-    """The scenario in a file. Raises ScenarioError with every problem in it."""
+def parse(name: str, reader: Reader, environment: Environment = NO_ENVIRONMENT) -> Draft:
+    """The scenario in a file; its secrets may name the environment. Raises ScenarioError with every problem in it."""
     complaints: list[Complaint] = []
-    return _loaded(load(name, reader, complaints), complaints)
+    return _loaded(load(name, reader, complaints), complaints, environment)
 
 
 def parse_text(text: str, name: str) -> Draft:
@@ -60,10 +64,10 @@ def service_of(draft: Draft, seed: int, mount: str = "/") -> Service:
     return compile_scenario(draft.scenario, Place(draft.marks, []), draft.digest, seed, mount)
 
 
-def _loaded(document: Document | None, complaints: list[Complaint]) -> Draft:
+def _loaded(document: Document | None, complaints: list[Complaint], environment: Environment = NO_ENVIRONMENT) -> Draft:
     """The draft; what is said of a spot whose text was wrong already would only be a consequence, and is left out."""
     found: list[Complaint] = []
-    draft = None if document is None else _draft(*document, found)
+    draft = None if document is None else _draft(*document, found, environment)
     spots = {complaint[:3] for complaint in complaints}
     complaints += [complaint for complaint in found if complaint[:3] not in spots]
     if draft is None or not all(complaint.warning for complaint in complaints):
@@ -71,13 +75,13 @@ def _loaded(document: Document | None, complaints: list[Complaint]) -> Draft:
     return draft._replace(warnings=tuple(_sorted(complaints)))
 
 
-def _draft(data: dict[str, Any], marks: Marks, complaints: list[Complaint]) -> Draft | None:
+def _draft(data: dict[str, Any], marks: Marks, complaints: list[Complaint], environment: Environment) -> Draft | None:
     place = Place(marks, complaints)
     try:
-        scenario = Scenario.model_validate(data)
+        scenario = Scenario.model_validate(data, context={"environment": environment})
     except ValidationError as error:
         complain_of(error, place, Scenario)
-        _complain_of_names(data, error, marks, complaints)
+        _complain_of_names(data, error, marks, complaints, environment)
         return None
     digest = hashlib.blake2b(orjson.dumps(data), digest_size=8).hexdigest()
     service = compile_scenario(scenario, place, digest, 0)
@@ -86,13 +90,15 @@ def _draft(data: dict[str, Any], marks: Marks, complaints: list[Complaint]) -> D
     return Draft(scenario, data, marks, digest, ())
 
 
-def _complain_of_names(data: dict[str, Any], error: ValidationError, marks: Marks, complaints: list[Complaint]) -> None:
+def _complain_of_names(
+    data: dict[str, Any], error: ValidationError, marks: Marks, complaints: list[Complaint], environment: Environment
+) -> None:
     """What else is wrong beside the shape, as far as it can be told without what is wrong there."""
     rest = mended(data, error, marks)
     if rest is None:
         return
     try:
-        scenario = Scenario.model_validate(rest)
+        scenario = Scenario.model_validate(rest, context={"environment": environment})
     except ValidationError:
         return  # what is wrong now may only be so because something was taken out
     found: list[Complaint] = []

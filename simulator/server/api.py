@@ -6,6 +6,7 @@ the client gets a reply in the service's own words and never a traceback.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import gzip
 import logging
@@ -17,7 +18,7 @@ from simulator.core.bodies import BadBody, inflate
 from simulator.core.clock import http_date
 from simulator.core.engine import Decision, Target
 from simulator.core.events import BODY_BYTES_KEPT, ExchangeEnded
-from simulator.core.records import Changes
+from simulator.core.records import Changes, Lease
 from simulator.core.refusals import Refused
 from simulator.core.replies import BODYLESS, HeaderLines, Reply
 from simulator.core.requests import Request
@@ -59,6 +60,7 @@ class Exchange:
         "body",
         "body_us",
         "decision",
+        "leases",
         "match",
         "method",
         "nearest",
@@ -84,6 +86,7 @@ class Exchange:
         self.decision: Decision | None = None
         self.view: View | None = None
         self.nearest: tuple[str, ...] = ()
+        self.leases: tuple[Lease, ...] = ()  # held until the end
 
 
 class DataPlane:
@@ -111,6 +114,8 @@ class DataPlane:
             self._journal(exchange, None, self._machine.wire_us(), concurrent)
         finally:
             sandbox.open -= 1
+            if exchange.leases:
+                sandbox.space.leases.release(exchange.leases)
             sandbox.pulse.busy_ms = sandbox.used_ms = self._machine.wall_ms()
 
     async def _reply(self, exchange: Exchange, receive: Receive) -> Reply:
@@ -126,6 +131,8 @@ class DataPlane:
             return await self._refuse(
                 exchange, error if isinstance(error, Refused) else Refused(error.kind, str(error))
             )
+        except TimeoutError:
+            return await self._refuse(exchange, Refused("idempotency_in_flight", "The first request still runs."))
         except StoreError as error:
             LOG.error("%s %s: %s", method, exchange.path[:PATH_LOGGED_MAX], error)
             return await self._refuse(exchange, Refused("unavailable", f"The simulator cannot keep this now: {error}"))
@@ -143,10 +150,13 @@ class DataPlane:
         exchange.decision, exchange.view = decision, view = await sandbox.decide(
             lambda look: engine.answer(target, request, look, sandbox.now_ms(), wire_us), _changes, now_ms
         )
+        exchange.leases = decision.changes.leases
         if decision.template_error is not None:
             LOG.error("%s: %s", target.operation.name, decision.template_error)
         if sandbox.waits:
             await sandbox.space.kept(view)
+        if decision.delay_ms:
+            await asyncio.sleep(decision.delay_ms / 1000)
         return decision.reply
 
     async def _unmatched(self, exchange: Exchange) -> Reply:
@@ -194,6 +204,7 @@ class DataPlane:
             self._base(exchange),
             exchange.request_id,
             params,
+            (scope.get("client") or ("",))[0],
         )
 
     def _base(self, exchange: Exchange) -> str:
@@ -286,7 +297,7 @@ def _event(exchange: Exchange, reply: Reply | None, times: tuple[int, int, int],
     peer = scope.get("client") or ("", 0)
     at_ms, reply_us, ended_us = times
     status, reply_headers, reply_body = reply or NO_REPLY
-    return ExchangeEnded(
+    event = ExchangeEnded(
         at_ms=at_ms,
         wire_us=exchange.wire_us,
         digest=match.target.service.digest if match else "",
@@ -319,6 +330,7 @@ def _event(exchange: Exchange, reply: Reply | None, times: tuple[int, int, int],
         error=decision.error,
         nearest=exchange.nearest,
     )
+    return event._replace(**decision.facts) if decision.facts else event
 
 
 def _no_operation(exchange: Exchange, request: Request, now_ms: int, look: View) -> tuple[Decision, list[str]]:

@@ -30,7 +30,7 @@ class ClockMove(Strict):
         None, description="Move on to the next due moment, or an instant"
     )
     mode: Mode | None = None
-    rate: float | None = Field(None, gt=0, le=RATE_MAX)
+    rate: float | None = Field(None, strict=True, gt=0, le=RATE_MAX)
 
     @model_validator(mode="after")
     def _one_thing(self) -> ClockMove:
@@ -73,6 +73,6 @@ class Move(Strict):
 class NewSandbox(Strict):
     """What a new sandbox begins with."""
 
-    seed: int | None = Field(None, ge=0, lt=2**63)
+    seed: int | None = Field(None, strict=True, ge=0, lt=2**63)
     clock: ClockWords | None = None
     scenarios: list[str | dict[str, Any]] | None = Field(None, description="Names of loaded scenarios, or documents")

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 from simulator.core.clock import Clock, ClockSettings, pace, parse_clock, started
 from simulator.core.engine import Engine
 from simulator.core.events import BootStarted, ClockMoved, ControlChanged, TransitionFailed
-from simulator.core.records import Behind, Changes, Entry, Look, NotLoaded, Record, Scan
+from simulator.core.records import Behind, Changes, Entry, Held, Look, NotLoaded, Record, Scan
 from simulator.core.resources import ONLY_STATE, ResourceModel
 from simulator.errors import OperatorError, ScenarioError, StoreError
 from simulator.scenario.parse import Draft, parse_data
@@ -29,6 +29,7 @@ TRIES = 8  # to commit, when others write the same records
 ROUNDS_MAX = 2000  # of fetching what a decision wants to see; a list of a thousand views stays far below
 UNMATCHED_KEPT = 100
 HOLD_MS_MAX = 600_000.0
+HELD_S_MAX = 60.0  # that a request waits for another with its key; clients give up sooner
 LOG = logging.getLogger("simulator")
 
 T = TypeVar("T")
@@ -102,7 +103,7 @@ class Sandbox:
         raise StoreError("too many others write the same records; try again")
 
     async def seen(self, decide: Callable[[View], T], view: View, now_ms: int, *, settling: bool = False) -> T:
-        """Decide once everything it wants to see is there."""
+        """Decide once everything it wants to see is there. Raises StoreError, and TimeoutError of a wait for others."""
         for _ in range(ROUNDS_MAX):
             try:
                 return decide(view)
@@ -113,6 +114,8 @@ class Sandbox:
                     await self.space.load(need, view)
             except Behind:
                 await self.pulse.settle(now_ms)
+            except Held as held:
+                await asyncio.wait_for(self.space.leases.freed(held.name), HELD_S_MAX)
         raise StoreError(f"a decision wanted to see more than {ROUNDS_MAX} things")
 
     def _overdue(self, now_ms: int) -> bool:
@@ -290,7 +293,7 @@ class Sandboxes:
         await self._begin("default", drafts, self.settings.seed, clock)
         for name in await self.store.names():
             if name != "default":
-                await self._revive(name)
+                await self._revive(name, drafts)
         self._sweep()
 
     async def create(self, drafts: list[Draft], seed: int | None, clock: ClockSettings | None) -> Sandbox:
@@ -344,8 +347,11 @@ class Sandboxes:
         await sandbox.remember(Entry("seed", seed))
         return seed
 
-    async def _revive(self, name: str) -> None:
-        """A sandbox of an earlier run, with the scenarios it was made with; one that cannot be read is dropped."""
+    async def _revive(self, name: str, known: list[Draft]) -> None:
+        """A sandbox of an earlier run, with the scenarios it was made with; one that cannot be read is dropped.
+
+        `known` are the operator's own, whose secrets may come from the environment.
+        """
         space = await self.store.space(name, self.machine.boot)
         probe = Sandbox(name, space, self.machine, self.settings, self.store.waits)
         told: Any = await probe.seen(lambda look: look.entry("sandbox"), space.view(), 0)
@@ -353,7 +359,11 @@ class Sandboxes:
             await self.store.drop(name)
             return
         try:
-            drafts = [parse_data(data, f"sandbox {name}") for data in told["scenarios"]]
+            same = [next((draft for draft in known if draft.data == data), None) for data in told["scenarios"]]
+            drafts = [
+                draft or parse_data(data, f"sandbox {name}")
+                for draft, data in zip(same, told["scenarios"], strict=True)
+            ]
         except ScenarioError as error:
             LOG.warning("sandbox %s is dropped, this version cannot play its scenario: %s", name, error)
             await self.store.drop(name)

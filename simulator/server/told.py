@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from simulator.core.clock import iso
+from simulator.core.costs import account_prefixes
+from simulator.core.costs import accounts as sums
 from simulator.core.records import Record
 from simulator.scenario.parse import Draft
 from simulator.server.sandboxes import Sandbox
@@ -33,9 +35,23 @@ def played(sandbox: Sandbox, draft: Draft) -> dict[str, Any]:
         "digest": draft.digest,
         "seed": service.seed,
         "prefix": sandbox.prefix + service.prefix,
-        "operations": [f"{o.method} {sandbox.prefix}{service.prefix}{o.path}" for o in service.operations],
+        "operations": [
+            f"{each.method} {sandbox.prefix}{'' if each.absolute else service.prefix}{each.path}"
+            for each in service.operations
+        ],
         "document": draft.data,
     }
+
+
+async def accounts(sandbox: Sandbox) -> dict[str, Any]:
+    """What each client's requests cost, by scenario and operation."""
+    rows: list[dict[str, Any]] = []
+    for name in sandbox.engine.services:
+        counters: dict[str, int] = {}
+        for prefix in account_prefixes(name):
+            counters.update(await sandbox.space.counts(prefix))
+        rows += [{"scenario": name, **row} for row in sums(counters, name)]
+    return {"accounts": rows, "cost": round(sum(row["cost"] for row in rows), 6)}
 
 
 async def clock(sandbox: Sandbox) -> dict[str, Any]:

@@ -58,6 +58,28 @@ async def test_the_line_to_try_is_the_first_creation_else_the_first_operation(te
         assert example(app, "http://h") == line
 
 
+@pytest.mark.parametrize(
+    ("auth", "more"),
+    [
+        ("{key: {api_key: {header: X-Key, prefix: 'Key ', keys: {'demo-*': {}}}}}", " -H 'X-Key: Key demo-1'"),
+        ("{key: {bearer: {tokens: {sk_1: {}}}}}", " -H 'Authorization: Bearer sk_1'"),
+        ("{user: {basic: {users: {al?ce: {password: '${PASS:-x}'}}}}}", " -u 'al1ce:…'"),
+        ("{key: {api_key: {header: X-Key, keys: {'${KEY:-secret}': {}}}}}", " -H 'X-Key: …'"),
+        ("{key: {api_key: {query: key, keys: {k: {}}}}}", ""),
+        ("{o: {oauth2: {clients: {demo: {secret: s}}}}}", ""),
+    ],
+)
+async def test_the_line_to_try_has_a_credential_but_none_from_the_environment(auth: str, more: str) -> None:
+    async with started(draft(f"{GET_ONLY}auth: {auth}\n")) as app:
+        assert example(app, "http://h") == f"curl http://h/a{more}"
+
+
+async def test_a_public_operation_needs_no_credential() -> None:
+    text = GET_ONLY.replace("{reply", "{auth: none, reply") + "auth: {k: {bearer: {tokens: {t: {}}}}}\n"
+    async with started(draft(text)) as app:
+        assert example(app, "http://h") == "curl http://h/a"
+
+
 async def test_it_is_printed_line_by_line(capsys: pytest.CaptureFixture[str]) -> None:
     async with started() as app:
         show(app, choices(), ADDRESS)

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import textwrap
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from simulator.errors import OperatorError
 from simulator.settings import OPTIONS
 from tests.live import LIGHT, NO_TLS, ROOT, Process, process, until
 
+KEY = {"X-Api-Key": "demo-1"}
 ENDS_WITHIN_S = 2.0  # one is promised, the other is for a busy machine and for what measures coverage
 
 
@@ -50,7 +52,7 @@ def bundled() -> Iterator[Process]:
 def test_without_a_file_the_bundled_jobs_are_served(bundled: Process) -> None:
     with client(bundled) as asking:
         assert asking.get("/_simulator/health").json()["scenarios"] == ["documents"]
-        assert asking.post("/v3/jobs", json={"input": "a.pdf"}).status_code == 202
+        assert asking.post("/v3/jobs", json={"input": "a.pdf"}, headers=KEY).status_code == 202
 
 
 def test_the_banner_says_what_is_where_and_the_line_to_try_works(bundled: Process) -> None:
@@ -68,7 +70,7 @@ def test_the_banner_says_what_is_where_and_the_line_to_try_works(bundled: Proces
         tried = subprocess.run([*command, *status], capture_output=True, text=True, check=True, timeout=20)
         body, _, code = tried.stdout.rpartition("\n")
     else:  # the same, by hand
-        headers = dict([command[command.index("-H") + 1].split(": ")])
+        headers = dict(text.split(": ") for flag, text in pairwise(command) if flag == "-H")
         content = command[command.index("-d") + 1]
         reply = httpx.request(command[command.index("-X") + 1], command[3], headers=headers, content=content)
         body, code = reply.text, str(reply.status_code)
@@ -105,9 +107,9 @@ def test_ctrl_c_ends_it_also_while_clients_keep_connections_and_requests_open() 
     with process("serve", "--port", "0") as running:
         port = int(running.url().rpartition(":")[2])
         with client(running) as kept, socket.create_connection(("127.0.0.1", port)) as slow:
-            assert kept.get("/v3/jobs").status_code == 200  # and the connection stays
+            assert kept.get("/v3/jobs", headers=KEY).status_code == 200  # and the connection stays
             slow.sendall(b"POST /v3/jobs HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
-            assert kept.get("/v3/jobs").status_code == 200
+            assert kept.get("/v3/jobs", headers=KEY).status_code == 200
             code, took_s = running.stop(signal.SIGINT)
         assert (code, took_s < ENDS_WITHIN_S) == (0, True), took_s
         assert "Traceback" not in running.err()

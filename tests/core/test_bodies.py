@@ -304,7 +304,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked(encoding: str) -> None:
     ("encoding", "raw", "complaint", "kind"),
     [
         ("gzip", b"hello", "not what its Content-Encoding says", "invalid"),
-        ("gzip", gzip.compress(b"hello")[:-1], "ends too early", "invalid"),
+        ("gzip", gzip.compress(b"hello", mtime=0)[:-1], "ends too early", "invalid"),
         ("gzip", b"", "ends too early", "invalid"),
         ("br", b"hello", "'br' is not supported", "unsupported_media_type"),
         ("gzip, br", b"hello", "'br' is not supported", "unsupported_media_type"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, get_args, get_type_hints
+from urllib.parse import quote, quote_plus
 
 import orjson
 import pytest
@@ -13,10 +14,12 @@ from simulator.core.events import (
     BODY_BYTES_KEPT,
     KINDS,
     NAMES,
+    PLAIN_FIELDS,
     SECRET_HEADERS,
     ControlChanged,
     Event,
     ExchangeEnded,
+    TokenChanged,
     as_dict,
     decode,
     digest_of,
@@ -32,13 +35,14 @@ FIELDS: dict[Any, st.SearchStrategy[Any]] = {
     int: NUMBERS,
     str: TEXTS,
     float: st.floats(0, 1e5),
+    float | None: st.none() | st.floats(0, 1),
     int | None: st.none() | NUMBERS,
     str | None: st.none() | TEXTS,
 }
 OTHERS: dict[type[Any], st.SearchStrategy[Any]] = {
     kind: st.builds(kind, **{name: FIELDS[hint] for name, hint in get_type_hints(kind).items()})
     for kind in KINDS.values()
-    if kind is not ExchangeEnded
+    if kind not in (ExchangeEnded, TokenChanged)
 }
 
 
@@ -85,7 +89,7 @@ def test_an_exchange_is_read_with_its_headers_and_bodies_as_text(event: Exchange
         assert getattr(read, field) == [[part.decode("latin-1") for part in pair] for pair in getattr(event, field)]
     for field in ("body", "reply_body"):
         assert getattr(read, field) == getattr(event, field).decode("utf-8", "replace")
-    changed = ("headers", "body", "reply_headers", "reply_body", "records", "items", "nearest")
+    changed = ("headers", "body", "reply_headers", "reply_body", "records", "items", "nearest", "secrets")
     assert all(a == b for name, a, b in zip(event._fields, event, read, strict=True) if name not in changed)
 
 
@@ -147,7 +151,47 @@ def test_an_event_for_people_has_its_number_and_kind() -> None:
 
 
 def test_an_old_journal_without_the_newest_field_can_be_read() -> None:
-    ((kind, *fields),) = orjson.loads(kept(exchange(nearest=("GET /b",))))
-    read = decode(orjson.dumps([[kind, *fields[:-1]]]))
-    assert isinstance(read[0], ExchangeEnded)
-    assert read[0].nearest == ()
+    ((kind, *fields),) = orjson.loads(kept(exchange(nearest=("GET /b",), cost=5)))
+    (read,) = decode(orjson.dumps([[kind, *fields[: ExchangeEnded._fields.index("nearest")]]]))
+    assert isinstance(read, ExchangeEnded)
+    assert (read.nearest, read.cost) == ((), 0)
+
+
+def test_what_few_services_tell_takes_no_room_where_it_is_not_told() -> None:
+    ((_, *fields),) = orjson.loads(kept(exchange()))
+    ((_, *more),) = orjson.loads(kept(exchange(key="k")))
+    assert (len(fields), len(more)) == (PLAIN_FIELDS, len(ExchangeEnded._fields))
+    assert decode(kept(exchange(key="k")))[0].key == "k"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("secret", ["hunter2", "h/2 ü&", 'qu"ote', "100%"])
+def test_nothing_of_a_secret_is_kept_wherever_it_stood(secret: str) -> None:
+    written = [quote(secret, safe=""), quote_plus(secret), orjson.dumps(secret).decode()[1:-1]]
+    event = exchange(
+        target=f"/a?key={written[0]}",
+        headers=[(b"X-Own", f"Key {secret}".encode("latin-1"))],
+        reply_headers=[(b"X-Back", secret.encode("latin-1"))],
+        body=f"client_secret={written[1]}".encode(),
+        reply_body=b'{"token": "%s"}' % written[2].encode(),
+        credential=secret,
+        secrets=(secret,),
+    )
+    blob = kept(event)
+    assert not [form for form in (secret, *written) if form.encode() in blob]
+    (read,) = decode(blob)
+    assert isinstance(read, ExchangeEnded)
+    digest = digest_of(secret.encode(), KEY)
+    assert [read.target, read.credential] == [f"/a?key={digest}", digest]
+    assert [str(read.body), str(read.reply_body)] == [f"client_secret={digest}", f'{{"token": "{digest}"}}']
+
+
+def test_a_secret_that_contains_another_goes_whole() -> None:
+    (read,) = decode(kept(exchange(body=b"demo-secret", secrets=("demo", "demo-secret"))))
+    assert isinstance(read, ExchangeEnded)
+    assert str(read.body) == digest_of(b"demo-secret", KEY)
+
+
+def test_of_a_token_only_a_digest_is_kept() -> None:
+    event = TokenChanged(1, 2, "d", "issued", "access", "f1", 1, "tok_secret", "demo")
+    (read,) = decode(kept(event))
+    assert read == event._replace(token=digest_of(b"tok_secret", KEY))

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from simulator.core.operations import Operation, OperationModel, Variant, verb_of
+from simulator.core.operations import Operation, OperationModel, Variant
+from simulator.core.steps import verb_of
 from tests.core.world import compiled, complaints
 
 RESOURCES: dict[str, Any] = {

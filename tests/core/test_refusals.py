@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from simulator.core.places import nowhere
-from simulator.core.refusals import ERROR_FIELDS, KINDS, ErrorsModel, Refusals, Refused, compile_errors
+from simulator.core.refusals import ERROR_FIELDS, KINDS, TYPES, ErrorsModel, Refusals, Refused, compile_errors
 from simulator.core.replies import Reply
 from simulator.core.requests import Request
 from simulator.errors import TemplateError
@@ -36,7 +36,7 @@ def test_every_kind_is_a_problem_by_default(kind: str) -> None:
     reply = refused({}, kind)
     body = json.loads(reply.body)
     assert reply.headers == ((b"Content-Type", b"application/problem+json"),)
-    assert body["type"] == "about:blank"
+    assert body["type"] == TYPES.get(kind, "about:blank")
     assert body["status"] == reply.status == KINDS[kind].status
     assert body["title"] == HTTPStatus(reply.status).phrase
     assert (body["detail"], body["code"]) == ("No such job.", kind)

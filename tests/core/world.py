@@ -16,6 +16,7 @@ from simulator.core.records import (
     Changes,
     Found,
     Json,
+    Lease,
     Need,
     NotLoaded,
     Record,
@@ -47,6 +48,7 @@ class Look:
         self.records: dict[tuple[str, str], Record] = {}
         self.entries: dict[str, Json] = {}
         self.counters: dict[str, int] = {}
+        self.leases: list[Lease] = []
         self.shy = shy
         self.declared: dict[str, tuple[str, ...]] | None = None  # what scans may filter and order by; None: anything
         self.loaded: set[Need] = set()
@@ -74,6 +76,13 @@ class Look:
     def count(self, name: str) -> int:
         return self.counters.get(name, 0)
 
+    def holders(self, name: str) -> tuple[str, ...]:
+        return tuple(lease.holder for lease in self.leases if lease.name == name)
+
+    def release(self, leases: Iterable[Lease]) -> None:
+        """The exchange that held these has ended."""
+        self.leases = [lease for lease in self.leases if lease not in leases]
+
     def of(self, kind: str) -> list[Record]:
         """The records of one kind, oldest first."""
         return sorted((r for r in self.records.values() if r.kind == kind), key=lambda record: record.ordinal)
@@ -95,6 +104,7 @@ class Look:
             self._enter(key, value)
         for name, amount in changes.adds:
             self.counters[name] = self.counters.get(name, 0) + amount
+        self.leases += changes.leases
 
     def _enter(self, key: str, value: Json) -> None:
         if value is None:
@@ -148,6 +158,8 @@ class World:
         headers: Mapping[str, str] | None = None,
         raw: bytes | None = None,
         base: str = BASE,
+        id: str = "req_1",
+        address: str = "192.0.2.1",
     ) -> Request:
         """A request as the shell would hand it over."""
         path, _, query = url.partition("?")
@@ -157,7 +169,7 @@ class World:
             lines.insert(0, JSON)
         match = self.engine.match(method, path)
         params = match.params if match else {}
-        return Request(method, path, query.encode(), lines, sent if raw is None else raw, base, "req_1", params)
+        return Request(method, path, query.encode(), lines, sent if raw is None else raw, base, id, params, address)
 
     def decide(self, method: str, url: str, body: Any = None, **more: Any) -> Decision:
         """Decide one request, and write nothing."""
@@ -169,6 +181,12 @@ class World:
 
     def send(self, method: str, url: str, body: Any = None, **more: Any) -> Answer:
         """Decide one request and write what was decided."""
+        answer = self.begin(method, url, body, **more)
+        self.look.release(answer.decision.changes.leases)
+        return answer
+
+    def begin(self, method: str, url: str, body: Any = None, **more: Any) -> Answer:
+        """The same, and the exchange has not ended yet."""
         decision = self.decide(method, url, body, **more)
         self.commit(decision.changes)
         return Answer(decision.reply.status, decision.reply.body, decision)

@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 from tests.live import written_to
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = ROOT / "scenarios" / "documents.yaml"
+DOCUMENTS = ROOT / "tests" / "documents.yaml"  # the shipped one without credentials and limits
 ORDERS = ROOT / "scenarios" / "orders.yaml"
 HOST = "api.test"  # what clients ask for, so that links in replies don't depend on the port
 END_SECONDS_MAX = 20.0  # after that a server hangs

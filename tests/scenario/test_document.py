@@ -10,12 +10,25 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from simulator.core.accepts import AcceptsModel
+from simulator.core.announcements import DialectModel, RetryAfterModel
+from simulator.core.auth import ApiKeyModel, BasicModel, BearerModel, SchemeModel, UserModel
 from simulator.core.clock import ClockSettings
-from simulator.core.operations import OperationModel, OrderModel, VerbModel
+from simulator.core.costs import BudgetModel
+from simulator.core.credentials import CredentialModel
+from simulator.core.idempotency import AnswerModel, IdempotencyModel, ReplayModel
+from simulator.core.jwts import KeysModel
+from simulator.core.limits import LimitModel
+from simulator.core.oauth import FirstTokenModel, OAuth2Model
+from simulator.core.oauth_clients import ClientModel
+from simulator.core.operations import OperationModel, OrderModel
 from simulator.core.pages import PageModel
-from simulator.core.refusals import KINDS, ErrorModel, ErrorsModel
+from simulator.core.refusals import KINDS, ErrorModel, ErrorsModel, RefuseModel
 from simulator.core.replies import ReplyModel
 from simulator.core.resources import ResourceModel, RowModel, StateModel
+from simulator.core.signed import HmacModel, SigningKeyModel
+from simulator.core.steps import VerbModel
+from simulator.core.tokens import AccessTokenModel, RefreshTokenModel
 from simulator.core.values import DISTRIBUTIONS
 from simulator.scenario.document import SEED_MAX, Scenario
 from simulator.scenario.parse import parse_data, parse_text
@@ -23,7 +36,10 @@ from simulator.scenario.parse import parse_data, parse_text
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 MODELS: list[type[BaseModel]] = [
     Scenario, ClockSettings, ErrorsModel, ErrorModel, ResourceModel, StateModel, RowModel, OperationModel, VerbModel,
-    OrderModel, PageModel, ReplyModel,
+    OrderModel, PageModel, ReplyModel, AcceptsModel, RefuseModel, SchemeModel, ApiKeyModel, BasicModel, UserModel,
+    BearerModel, CredentialModel, OAuth2Model, ClientModel, AccessTokenModel, RefreshTokenModel, FirstTokenModel,
+    KeysModel, HmacModel, SigningKeyModel, IdempotencyModel, AnswerModel, ReplayModel, BudgetModel, LimitModel,
+    RetryAfterModel, DialectModel,
 ]  # fmt: skip
 
 EVERY_KEY = """\
@@ -33,10 +49,72 @@ seed: 7
 base_path: /v1
 mount: /here
 clock: {mode: scaled, rate: 60, epoch: 2026-01-01T00:00:00Z}
+auth:
+  key: {realm: keys, api_key: {header: X-Api-Key, prefix: "Key ", keys: {"demo-*": {client: "{{ key }}", uses: 9}}}}
+  asked: {api_key: {query: key, keys: {k: {scopes: [read]}}}}
+  baked: {api_key: {cookie: session, keys: {c: {ttl: 1h}}}}
+  user: {basic: {users: {alice: {password: "${PASSWORD:-secret}", client: a, scopes: [read], uses: 3, ttl: 1d}}}}
+  static: {bearer: {tokens: {"sk_*": }}}
+  oauth:
+    oauth2:
+      clients: {demo: {secret: s, scopes: [read, write]}}
+      client_auth: [basic, body]
+      access_token: {ttl: 10m, format: jwt, algorithm: EdDSA, audience: me, uses: 100}
+      refresh_token: {ttl: 30d, rotate: true, reuse_grace: 5s}
+      refresh_tokens: {first: {client: demo, scopes: [read]}}
+      token_path: /oauth/token
+      revoke_path: /oauth/revoke
+      introspect_path: /oauth/introspect
+      jwks_path: /jwks
+      issuer: https://issuer.example
+      keys: {rotate: 24h, keep: 24h}
+  signed:
+    hmac:
+      header: X-Signature
+      prefix: "sha512="
+      key: "{{ headers['X-Key-Id'] }}"
+      timestamp: "{{ headers['X-Timestamp'] }}"
+      nonce: "{{ headers['X-Nonce'] }}"
+      window: 5m
+      over: "{{ timestamp }}.{{ request.raw }}"
+      algorithm: sha512
+      encoding: base64
+      key_encoding: utf8
+      keys: {one: {secret: s, client: signer, scopes: [read], uses: 5, ttl: 1d}}
+      error: {status: 403}
+idempotency:
+  profile: ietf
+  key: "{{ headers['Idempotency-Key'] }}"
+  syntax: any
+  key_max: 64
+  methods: [POST]
+  scope: client
+  fingerprint: [operation, query, body]
+  look_up: before_limits
+  keep: 24h
+  store: success
+  in_flight: {error: {status: 423}}
+  mismatch: {error: {message: "{{ key }} was for something else"}}
+  replay: {headers: {X-Again: "{{ original.request_id }}"}, error: {status: 409, code: DUPLICATE}}
+limits:
+  - {name: burst, rate: 10/s, burst: 20, per: [client, "{{ headers.x_tenant }}"], announce: [ietf, github]}
+  - {window: 100/15m, style: sliding, operations: ["POST *"], weights: {POST /customers: 5}, free: [304]}
+  - {quota: 1GB/month, count: bytes, when: "{{ query.free is undefined }}", charge_rejected: true, reply: {status: 200}}
+  - {rate: 1/s, over: delay, delay_most: 2s, announce: {headers: {X-Left: "{{ limit.remaining }}"}, joined: {X-All: x}}}
+  - {concurrency: 8, retry_after: [{as: date, header: X-Retry, value: 1s, most: 1m}], error: {status: 503}}
+budget: {most: 100, per: client, every: 30d, error: {status: 429, code: SPENT}}
 errors:
   envelope: {error: {code: "{{ error.code }}", text: "{{ error.message }}", help: "{{ error.help }}"}}
   content_type: application/json
   invalid: {status: 422, code: 17, message: "No: {{ error.detail }}", headers: {X-Why: shape}, details: {help: /help}}
+  idempotency_key_missing: {code: KEY}
+  unauthorized: {code: WHO}
+  request_expired: {code: LATE}
+  over_budget: {code: SPENT}
+  forbidden: {code: NO}
+  idempotency_in_flight: {code: RUNS}
+  idempotency_mismatch: {code: OTHER}
+  rate_limited: {code: SLOWER}
   not_found: {code: NOT_FOUND}
   no_operation: {code: NO_OPERATION}
   method_not_allowed: {code: NO_METHOD}
@@ -94,6 +172,10 @@ operations:
   POST /customers: {create: customer, unique: [name, [name, email]]}
   POST /customers/{customer_id}/jobs:
     summary: Begins a job
+    auth: [key, oauth]
+    scopes: [write]
+    idempotency: required
+    cost: 0.01
     create: job
     find: {customer: "{{ params.customer_id }}"}
     set: {via: "{{ request.method }}"}
@@ -165,6 +247,8 @@ def test_the_tables_of_the_readme_name_every_key_and_no_other() -> None:
     beside = {"after_last"}  # in the row of `replies`
     assert sorted(readme_table("| key | meaning |")) == sorted(OperationModel.model_fields.keys() - beside)
     assert "`after_last: again`" in README
+    assert sorted(readme_table("| key of a limit |")) == sorted(LimitModel.model_fields)
+    assert sorted(readme_table("| key of idempotency |")) == sorted(IdempotencyModel.model_fields)
 
 
 def test_a_name_is_enough() -> None:

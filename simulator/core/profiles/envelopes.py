@@ -14,7 +14,7 @@ ENVELOPES: dict[str, Any] = {
     "stripe": {
         "error": {
             "type": "{{ error.type or ('api_error' if error.status >= 500 else 'invalid_request_error') }}",
-            "code": "{{ error.code }}",
+            "code": "{{ error.code or omit }}",
             "message": "{{ error.message }}",
             "param": "{{ error.param }}",
             "decline_code": "{{ error.decline_code }}",
