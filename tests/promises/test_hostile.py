@@ -49,9 +49,16 @@ NOTES = """
     """
 
 ODD = st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=60)
+CREDENTIALS = [
+    "Bearer x",
+    "Bearer " + "e" * 300,
+    "Basic Y2Fyb2w6c2VjcmV0",
+    "Basic !",
+    "Bearer eyJhbGciOiJub25lIn0.e30.",
+]
+TYPES = ["application/json", "multipart/form-data; boundary=", "text/xml"]
 VALUES = ODD | st.sampled_from(
-    ["", "alice", "bob7", "Bearer x", "Bearer " + "e" * 300, "Basic Y2Fyb2w6c2VjcmV0", "Basic !", '"k"', "k", "W/*", "*",
-     "-1", "9" * 400, "Bearer eyJhbGciOiJub25lIn0.e30.", "application/json", "multipart/form-data; boundary=", "text/xml"]
+    ["", "alice", "bob7", '"k"', "k", "W/*", "*", "-1", "9" * 400, *CREDENTIALS, *TYPES]
 )  # fmt: skip
 NAMES = st.sampled_from(
     ["X-Key", "Authorization", "Idempotency-Key", "Content-Type", "If-Match", "If-None-Match", "X-Signature", "X-Time",
