@@ -35,6 +35,10 @@ class Settings(NamedTuple):
     log_format: str = "console"
     jump_idle_ms: int = 250
     sandbox_idle_ms: int = 3_600_000
+    head_timeout_ms: int = 30_000
+    body_timeout_ms: int = 60_000
+    hang_max_ms: int = 600_000
+    connections_max: int = 10_000
     reload: bool = False
 
 
@@ -158,6 +162,10 @@ OPTIONS = (
         "MILLISECONDS",
     ),
     Option("sandbox_idle_ms", _whole, "3600000", "How long an unused sandbox lives.", "MILLISECONDS"),
+    Option("head_timeout_ms", _whole, "30000", "How long a request's head may take to come.", "MILLISECONDS"),
+    Option("body_timeout_ms", _whole, "60000", "How long a request's body may take to come.", "MILLISECONDS"),
+    Option("hang_max_ms", _whole, "600000", "How long a reply may stand still beyond what was asked.", "MILLISECONDS"),
+    Option("connections_max", _whole, "10000", "How many connections there may be; further ones get 503.", "NUMBER"),
     Option("reload", switch, "off", "Take up the scenario again whenever its file changes.", "on|off"),
 )
 

@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -134,8 +135,9 @@ def run(paths: tuple[str, ...], drafts: list[Draft], settings: Settings, listene
             reloader.start(app)
 
     app = App(drafts, store, settings, started, reloader.stop if reloader else None)
-    server = uvicorn.Server(server_config(app))
+    server = uvicorn.Server(server_config(app, settings.connections_max))
     _end_quietly()
+    _open_files()
     with listener:
         try:
             server.run(sockets=[listener])
@@ -148,7 +150,7 @@ def run(paths: tuple[str, ...], drafts: list[Draft], settings: Settings, listene
     return 0
 
 
-def server_config(app: App) -> uvicorn.Config:
+def server_config(app: App, connections_max: int | None = None) -> uvicorn.Config:
     """How uvicorn serves an application of ours."""
     import uvicorn
 
@@ -163,9 +165,19 @@ def server_config(app: App) -> uvicorn.Config:
         proxy_headers=False,
         ws="none",
         http=Wire,
+        limit_concurrency=connections_max,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=STOP_S,  # type: ignore[arg-type]  # it only waits so long
     )
+
+
+def _open_files() -> None:
+    """As many files as the system lets this process have: each connection is one."""
+    with suppress(ImportError, ValueError, OSError):  # Windows has no such limit
+        import resource
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _end_quietly() -> None:

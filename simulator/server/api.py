@@ -6,9 +6,9 @@ the client gets a reply in the service's own words and never a traceback.
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import gzip
+import itertools
 import logging
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -19,14 +19,18 @@ from simulator.core.clock import http_date
 from simulator.core.engine import Decision, Target
 from simulator.core.events import BODY_BYTES_KEPT, ExchangeEnded
 from simulator.core.records import Changes, Lease
+from simulator.core.redaction import hidden_query
 from simulator.core.refusals import Refused
-from simulator.core.replies import BODYLESS, HeaderLines, Reply
+from simulator.core.replies import HeaderLines, Reply
 from simulator.core.requests import Request
 from simulator.core.routes import Match
 from simulator.errors import StoreError
+from simulator.server.line import Wiring
 from simulator.server.logs import ExchangeLog, Line
-from simulator.server.sandboxes import Sandbox, Unmatched
+from simulator.server.plans import Cut, Delivered, Plan, damaged
+from simulator.server.sandbox import Sandbox, Unmatched
 from simulator.server.timekeeper import Machine
+from simulator.server.turn import deliver
 from simulator.server.wire import EXTENSION, Arrival
 from simulator.settings import Settings
 from simulator.stores.base import View
@@ -41,10 +45,10 @@ GZIP = re.compile(rb"\bgzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))", re.IGNORECASE) 
 PATH_LOGGED_MAX = 300
 TARGET_KEPT_MAX = 8192
 COUNT_EXCHANGE = (("exchanges", 1),)
+HOLDERS = itertools.count(1)  # request ids begin anew with a reset, what holds something never does
 FORM = b"application/x-www-form-urlencoded"
 NO_EXTENSIONS: dict[str, Any] = {}
-NO_REPLY = Reply(0, (), b"")
-NO_DECISION = Decision(NO_REPLY, Changes())
+NO_DECISION = Decision(Reply(0, (), b""), Changes())
 LOG = logging.getLogger("simulator")
 
 
@@ -92,8 +96,9 @@ class Exchange:
 class DataPlane:
     """Answers the requests of every sandbox."""
 
-    def __init__(self, settings: Settings, machine: Machine, log: ExchangeLog) -> None:
+    def __init__(self, settings: Settings, machine: Machine, log: ExchangeLog, wiring: Wiring) -> None:
         self._settings = settings
+        self._wiring = wiring
         self._machine = machine
         self._log = log
 
@@ -107,11 +112,13 @@ class DataPlane:
         concurrent = sandbox.open
         try:
             reply = await self._reply(exchange, receive)
-            reply_us = self._machine.wire_us()
-            await self._send(exchange, reply, send)
-            self._journal(exchange, reply, reply_us, concurrent)
+            self._journal(exchange, reply, await self._send(exchange, reply, send), concurrent)
+        except Cut as cut:
+            self._journal(exchange, reply, cut.delivered, concurrent)
+            raise
         except ClientGone:
-            self._journal(exchange, None, self._machine.wire_us(), concurrent)
+            now_us = self._machine.wire_us()
+            self._journal(exchange, None, Delivered(now_us, now_us, 0, 0, "client_gone"), concurrent)
         finally:
             sandbox.open -= 1
             if exchange.leases:
@@ -145,6 +152,7 @@ class DataPlane:
     async def _answer(self, exchange: Exchange, match: Match[Target]) -> Reply:
         sandbox = exchange.sandbox
         request = self._request(exchange, match.params)
+        request.holder = f"{exchange.request_id}#{next(HOLDERS)}"
         now_ms, wire_us = sandbox.now_ms(), exchange.wire_us
         engine, target = sandbox.engine, match.target
         exchange.decision, exchange.view = decision, view = await sandbox.decide(
@@ -155,8 +163,8 @@ class DataPlane:
             LOG.error("%s: %s", target.operation.name, decision.template_error)
         if sandbox.waits:
             await sandbox.space.kept(view)
-        if decision.delay_ms:
-            await asyncio.sleep(decision.delay_ms / 1000)
+        if decision.jump_ms:
+            await sandbox.mislead(engine.skew.jumped(now_ms, decision.jump_ms))
         return decision.reply
 
     async def _unmatched(self, exchange: Exchange) -> Reply:
@@ -177,7 +185,7 @@ class DataPlane:
             LOG.error("%s %s: %s", exchange.method, exchange.path[:PATH_LOGGED_MAX], error)
             decision, nearest = await sandbox.seen(decide, sandbox.space.view(), now_ms)
         exchange.decision, exchange.nearest = decision, tuple(nearest)
-        target = _target(exchange.scope)
+        target = hidden_query(_target(exchange.scope), sandbox.engine.places, lambda _: "…")
         sandbox.unmatched.append(Unmatched(now_ms, exchange.method, target, decision.reply.status, exchange.nearest))
         return decision.reply
 
@@ -236,18 +244,24 @@ class DataPlane:
         if encoding is not None:
             exchange.body = inflate(encoding.decode("latin-1"), exchange.body, most)
 
-    async def _send(self, exchange: Exchange, reply: Reply, send: Send) -> None:
-        headers = [*reply.headers, (b"Date", http_date(exchange.sandbox.now_ms() // 1000).encode())]
+    async def _send(self, exchange: Exchange, reply: Reply, send: Send) -> Delivered:
+        """Hand the reply over as its plan says. Raises Cut where the transport cannot do that to a connection."""
+        decision = exchange.decision or NO_DECISION
+        plan = self._plan(exchange, reply, decision)
+        return await deliver(plan, exchange.scope, send, self._wiring.delays)
+
+    def _plan(self, exchange: Exchange, reply: Reply, decision: Decision) -> Plan:
+        """The reply as it goes over the wire, with all that faults do to it."""
+        headers = [*reply.headers, (b"Date", http_date(exchange.sandbox.shown_ms() // 1000).encode())]
         body = reply.body
         if self._settings.cors:
             headers += ((b"Access-Control-Allow-Origin", b"*"), (b"Access-Control-Expose-Headers", b"*"))
         if self._settings.compress and len(body) >= COMPRESS_FROM and _accepts_gzip(exchange.scope):
             body = gzip.compress(body, 5, mtime=0)
             headers += ((b"Content-Encoding", b"gzip"), (b"Vary", b"Accept-Encoding"))
-        if reply.status not in BODYLESS:
-            headers.append((b"Content-Length", b"%d" % len(body)))
-        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if exchange.method == "HEAD" else body})
+        if not decision.damages:
+            return Plan(reply.status, headers, ((decision.delay_ms, body),))
+        return damaged(reply.status, headers, body, decision.damages, decision.delay_ms)
 
     def _preflight(self, exchange: Exchange) -> HeaderLines:
         """The answer to a browser that asks before it calls (Fetch, CORS protocol)."""
@@ -261,11 +275,11 @@ class DataPlane:
             (b"Access-Control-Max-Age", b"600"),
         )
 
-    def _journal(self, exchange: Exchange, reply: Reply | None, reply_us: int, concurrent: int) -> None:
+    def _journal(self, exchange: Exchange, reply: Reply | None, delivered: Delivered, concurrent: int) -> None:
         """Write down what happened, in the journal and in the log."""
         sandbox, match = exchange.sandbox, exchange.match
-        ended_us, now_ms = self._machine.wire_us(), sandbox.now_ms()
-        sandbox.space.note(_event(exchange, reply, (now_ms, reply_us, ended_us), concurrent))
+        now_ms = sandbox.now_ms()
+        sandbox.space.note(_event(exchange, reply, now_ms, delivered, concurrent))
         self._log.add(
             Line(
                 now_ms,
@@ -275,8 +289,8 @@ class DataPlane:
                 exchange.method,
                 exchange.path[:PATH_LOGGED_MAX],
                 reply.status if reply else 0,
-                ended_us - exchange.wire_us,
-                "client_gone" if reply is None else _remark(exchange),
+                delivered.ended_us - exchange.wire_us,
+                "; ".join(filter(None, (delivered.closed, _remark(exchange) if reply else None))) or None,
             )
         )
 
@@ -291,12 +305,11 @@ def _remark(exchange: Exchange) -> str | None:
     return "; ".join(filter(None, (error, hint))) if kind.startswith(FORM) else error
 
 
-def _event(exchange: Exchange, reply: Reply | None, times: tuple[int, int, int], concurrent: int) -> ExchangeEnded:
-    """The exchange as the journal keeps it; `times`: service time, and wire times before the reply and at the end."""
+def _event(exchange: Exchange, reply: Reply | None, at_ms: int, delivered: Delivered, concurrent: int) -> ExchangeEnded:
+    """The exchange as the journal keeps it."""
     match, decision, scope = exchange.match, exchange.decision or NO_DECISION, exchange.scope
     peer = scope.get("client") or ("", 0)
-    at_ms, reply_us, ended_us = times
-    status, reply_headers, reply_body = reply or NO_REPLY
+    status, reply_headers, reply_body = reply or NO_DECISION.reply
     event = ExchangeEnded(
         at_ms=at_ms,
         wire_us=exchange.wire_us,
@@ -306,8 +319,8 @@ def _event(exchange: Exchange, reply: Reply | None, times: tuple[int, int, int],
         connection=exchange.arrival.connection,
         turn=exchange.arrival.turn,
         body_us=exchange.body_us,
-        reply_us=reply_us,
-        ended_us=ended_us,
+        reply_us=delivered.begun_us,
+        ended_us=delivered.ended_us,
         method=exchange.method,
         target=_target(scope),
         headers=scope["headers"],
@@ -326,10 +339,16 @@ def _event(exchange: Exchange, reply: Reply | None, times: tuple[int, int, int],
         cursor=decision.cursor,
         next_cursor=decision.next_cursor,
         items=decision.items,
-        closed="" if reply else "client_gone",
+        closed=delivered.closed,
         error=decision.error,
         nearest=exchange.nearest,
+        places=exchange.sandbox.engine.places,
+        intimate=match is not None and match.target.operation.endpoint is not None,
     )
+    if delivered.handed != delivered.planned:
+        event = event._replace(handed=delivered.handed)
+    if decision.delay_ms:
+        event = event._replace(delay_ms=decision.delay_ms)
     return event._replace(**decision.facts) if decision.facts else event
 
 

@@ -15,9 +15,11 @@ from simulator.errors import SimulatorError
 from simulator.scenario.parse import Draft
 from simulator.server.api import DataPlane, Message, Receive, Scope, Send
 from simulator.server.control import Control
+from simulator.server.line import Limits, Wiring
 from simulator.server.logs import ExchangeLog
 from simulator.server.problems import problem
-from simulator.server.sandboxes import Sandbox, Sandboxes
+from simulator.server.sandbox import Sandbox
+from simulator.server.sandboxes import Sandboxes
 from simulator.server.timekeeper import Machine
 from simulator.settings import Settings
 from simulator.stores.base import Store
@@ -44,7 +46,10 @@ class App:
         self._on_start = on_start
         self._on_stop = on_stop
         self.failure: SimulatorError | None = None  # why it did not start
-        self._data = DataPlane(settings, self.machine, self.log)
+        self.wiring = Wiring(
+            self.machine, Limits(settings.head_timeout_ms, settings.body_timeout_ms, settings.hang_max_ms)
+        )
+        self._data = DataPlane(settings, self.machine, self.log, self.wiring)
         self._control = Control(self.sandboxes, settings).application(self._lifespan)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -17,6 +17,7 @@ from starlette.routing import Route
 from simulator.core.clock import iso
 from simulator.errors import OperatorError, ScenarioError, SimulatorError, StoreError
 from simulator.server.control_clock import ClockDesk
+from simulator.server.control_faults import FaultsDesk
 from simulator.server.control_journal import JournalDesk
 from simulator.server.control_openapi import OpenAPIDesk
 from simulator.server.control_records import RecordsDesk
@@ -28,7 +29,7 @@ from simulator.server.sandboxes import Sandboxes
 from simulator.settings import Settings
 
 AT = "/_simulator"
-DESKS = (ClockDesk, JournalDesk, RecordsDesk, SandboxesDesk, OpenAPIDesk)
+DESKS = (ClockDesk, FaultsDesk, JournalDesk, RecordsDesk, SandboxesDesk, OpenAPIDesk)
 
 
 class Control:

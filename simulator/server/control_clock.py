@@ -11,7 +11,7 @@ from simulator.server import told
 from simulator.server.control_bodies import ClockMove, Hold
 from simulator.server.desk import Desk, Table, sandbox_of
 from simulator.server.problems import answer, problem
-from simulator.server.sandboxes import Sandbox
+from simulator.server.sandbox import Sandbox
 
 
 class ClockDesk(Desk):

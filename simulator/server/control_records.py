@@ -11,7 +11,7 @@ from simulator.server import told
 from simulator.server.control_bodies import Move, RecordBody
 from simulator.server.desk import PAGE_MAX, Desk, Table, number, only, sandbox_of
 from simulator.server.problems import answer
-from simulator.server.sandboxes import Sandbox
+from simulator.server.sandbox import Sandbox
 
 
 class RecordsDesk(Desk):

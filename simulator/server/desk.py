@@ -17,7 +17,8 @@ from simulator.core.bodies import BadBody, parse_json
 from simulator.core.places import Marks, Place, unknown_name
 from simulator.errors import Complaint, OperatorError
 from simulator.scenario.shape import complain_of
-from simulator.server.sandboxes import Sandbox, Sandboxes
+from simulator.server.sandbox import Sandbox
+from simulator.server.sandboxes import Sandboxes
 from simulator.settings import Settings
 
 Handler = Callable[[Request], Awaitable[Response]]

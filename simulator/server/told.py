@@ -9,7 +9,7 @@ from simulator.core.costs import account_prefixes
 from simulator.core.costs import accounts as sums
 from simulator.core.records import Record
 from simulator.scenario.parse import Draft
-from simulator.server.sandboxes import Sandbox
+from simulator.server.sandbox import Sandbox
 
 
 def record(record: Record) -> dict[str, Any]:

@@ -110,11 +110,11 @@ def test_the_control_plane_has_the_same_limit(client: httpx.Client, length: int)
 @pytest.mark.parametrize(
     ("coding", "packed"),
     [
-        ("gzip", gzip.compress(b'{"a": 1}')),
-        ("x-gzip", gzip.compress(b'{"a": 1}')),
+        ("gzip", gzip.compress(b'{"a": 1}', mtime=0)),
+        ("x-gzip", gzip.compress(b'{"a": 1}', mtime=0)),
         ("deflate", zlib.compress(b'{"a": 1}')),
         ("identity", b'{"a": 1}'),
-        ("deflate, gzip", gzip.compress(zlib.compress(b'{"a": 1}'))),
+        ("deflate, gzip", gzip.compress(zlib.compress(b'{"a": 1}'), mtime=0)),
     ],
 )
 def test_a_packed_body_is_unpacked(client: httpx.Client, coding: str, packed: bytes) -> None:
@@ -124,9 +124,9 @@ def test_a_packed_body_is_unpacked(client: httpx.Client, coding: str, packed: by
 @pytest.mark.parametrize(
     ("coding", "packed", "status"),
     [
-        ("gzip", gzip.compress(bytes(10_000_000)), 413),
+        ("gzip", gzip.compress(bytes(10_000_000), mtime=0), 413),
         ("gzip", b"no gzip", 400),
-        ("gzip", gzip.compress(b"{}" * 100)[:-9], 400),
+        ("gzip", gzip.compress(b"{}" * 100, mtime=0)[:-9], 400),
         ("br", b"{}", 415),
         ("é", b"{}", 415),
     ],

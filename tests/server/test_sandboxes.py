@@ -13,6 +13,7 @@ import pytest
 
 from simulator.core.records import Changes, Entry, NotLoaded, Record, RecordKey
 from simulator.errors import OperatorError, StoreError
+from simulator.server import sandbox as one
 from simulator.server import sandboxes
 from simulator.server.app import App
 from simulator.stores.memory import MemoryStore
@@ -323,7 +324,7 @@ async def test_a_conflict_is_decided_again_and_not_for_ever(app: App, monkeypatc
     assert len(tried) == 3
     with pytest.raises(StoreError, match="too many others"):
         await sandbox.decide(lambda _: None, lambda _: Changes(), 0)
-    assert len(tried) == 3 + sandboxes.TRIES
+    assert len(tried) == 3 + one.TRIES
 
 
 async def test_a_decision_that_never_has_seen_enough_is_given_up(app: App) -> None:

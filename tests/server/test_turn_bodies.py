@@ -78,6 +78,20 @@ def test_what_a_client_asked_for_before_it_left_is_done_all_the_same() -> None:
     assert got == [b"abc"] * 20
 
 
+def test_an_application_that_gives_up_with_its_client_is_no_failure(caplog: pytest.LogCaptureFixture) -> None:
+    async def service(scope: Any, receive: Any, send: Any) -> None:
+        while (await receive())["type"] == "http.request":
+            pass
+        raise ConnectionError("gone")
+
+    with wired(service) as live:
+        with live.connect() as line:
+            line.sendall(POST % 3 + b"\r\nab")
+            until(lambda: live.service.open)
+        until(lambda: not live.service.open)
+    assert not caplog.records
+
+
 def test_a_body_that_nobody_reads_stays_outside() -> None:
     with wired(echo(0), echo()) as live, live.connect() as line:
         line.sendall(POST % 2**24 + b"\r\n")

@@ -34,7 +34,7 @@ SEEN = {  # the status, or an error of httpx, requests, aiohttp, and the fetch o
     "reset": ("ReadError", "ConnectionError", "ClientOSError", "ECONNRESET"),
     "close": ("RemoteProtocolError", "ConnectionError", "ServerDisconnectedError", "UND_ERR_SOCKET"),
     "truncated": ("RemoteProtocolError", "ChunkedEncodingError", "ClientPayloadError", "UND_ERR_SOCKET"),
-    "torn": ("ReadError", "ChunkedEncodingError", "ClientPayloadError", "UND_ERR_SOCKET"),
+    "torn": ("ReadError", "ChunkedEncodingError", "ClientPayloadError|ClientOSError", "UND_ERR_SOCKET|ECONNRESET"),
     "half of the chunks": ("RemoteProtocolError", "ChunkedEncodingError", "ClientPayloadError", "UND_ERR_SOCKET"),
     "garbage": ("RemoteProtocolError", "ConnectionError", "ClientResponseError", "HPE_INVALID_CONSTANT"),
     "too long": ("RemoteProtocolError", "ChunkedEncodingError", "ClientPayloadError", "UND_ERR_SOCKET"),
@@ -105,4 +105,5 @@ def live(request: pytest.FixtureRequest) -> Iterator[Wired]:
 @pytest.mark.parametrize("name", PLANS)
 def test_a_client_sees_what_its_users_would(live: Wired, ask: Callable[[str], str], name: str) -> None:
     url = f"http://127.0.0.1:{live.port}/{list(PLANS).index(name)}"
-    assert SEEN[name][CLIENTS.index(ask)] in ask(url).split()
+    expected = SEEN[name][CLIENTS.index(ask)].split("|")  # where two, it depends on what comes first
+    assert set(expected) & set(ask(url).split())

@@ -5,11 +5,12 @@ Rules: the application does what a test tells it; ports are the system's; whatev
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 
@@ -80,6 +81,14 @@ class Service:
             self.open -= 1
 
 
+class Prompt(uvicorn.Server):
+    """uvicorn, but it looks more often whether it is to end."""
+
+    async def main_loop(self) -> None:
+        while not self.should_exit:  # noqa: ASYNC110 - set from another thread
+            await asyncio.sleep(0.002)
+
+
 class Wired:
     """A service that listens."""
 
@@ -109,6 +118,11 @@ class Wired:
         return delivered
 
     @property
+    def full(self) -> bool:
+        """Whether every buffer on the way to a client is."""
+        return any(cast(Any, connection)._line.full for connection in list(self.server.server_state.connections))
+
+    @property
     def connections(self) -> int:
         """How many there are."""
         return len(self.server.server_state.connections)
@@ -120,7 +134,7 @@ def wired(*plans: Plan | Call, loop: str = "uvloop", limits: Limits | None = Non
     service = Service(*plans, limits=limits)
     chosen = {"lifespan": "off", "ws": "none", "proxy_headers": False, "log_level": "error", "access_log": False}
     config = uvicorn.Config(service, http=Wire, loop=loop, **{"timeout_graceful_shutdown": 1, **chosen, **options})
-    server = uvicorn.Server(config)
+    server = Prompt(config)
     with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
