@@ -7,7 +7,7 @@ that of the scheme they were for; what credentials lack is a 403.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NamedTuple, Protocol, cast
+from typing import Annotated, Any, Literal, NamedTuple, Protocol, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -255,6 +255,12 @@ class Auth:
         """Every expression in them."""
         return tuple(value for scheme in self.schemes.values() for value in scheme.values)
 
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The names of headers (lower-case), parameters and cookies in which credentials come."""
+        keys = [scheme for scheme in self.schemes.values() if isinstance(scheme, ApiKey)]
+        return tuple(key.field.lower() if key.place == "header" else key.field for key in keys)
+
     def described(self) -> dict[str, Any]:
         """The schemes as OpenAPI's securitySchemes."""
         return {name: scheme.described for name, scheme in self.schemes.items()}
@@ -280,6 +286,22 @@ class Auth:
             raise refused
         if schemes:
             raise self._nobody(schemes)
+
+    def withdraw(self, turn: Turn, how: Literal["expire", "revoke"], *, quietly: bool = False) -> None:
+        """Let the credential that came expire, or take it back with all that comes from the same grant.
+
+        Raises Refused, as for any such credential, unless quietly. Credentials of the scenario itself are good again
+        with the next request.
+        """
+        name, text = turn.facts.get("scheme"), turn.facts.get("credential")
+        scheme = self.schemes.get(name or "")
+        if scheme is None or text is None:
+            return
+        if isinstance(scheme, OAuth):
+            scheme.withdraw(turn, text, how)
+        if not quietly:
+            what = "has expired" if how == "expire" else "was revoked"
+            raise self._challenged(str(name), Refused("unauthorized", f"The access token {what}."))
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """What the schemes themselves answer."""

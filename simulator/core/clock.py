@@ -10,15 +10,16 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
 
 from simulator.core.omit import OMIT
+from simulator.core.skew import INSTANT_MS_MAX as INSTANT_MS_MAX
+from simulator.core.skew import SkewModel
 from simulator.core.values import DURATION_MS_MAX, duration_ms, written
 
 Mode = Literal["real", "scaled", "manual", "jump"]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 STILL_EPOCH_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z, where manual clocks begin: the same in every process
-INSTANT_MS_MAX = 253_402_300_799_999  # the end of the year 9999, the last instant that RFC 3339 can write
 RATE_MAX = 100_000.0  # a day in under a second; beyond that, advance
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -41,7 +42,7 @@ def instant_ms(value: object) -> int:
 InstantMs = Annotated[int, PlainValidator(instant_ms), WithJsonSchema({"type": "string", "format": "date-time"})]
 
 
-class ClockSettings(BaseModel):
+class ClockSettings(SkewModel):
     """How the sandbox's clock runs: at the machine's pace, at a multiple of it, by hand, or in leaps."""
 
     model_config = ConfigDict(extra="forbid")
@@ -63,7 +64,7 @@ class ClockSettings(BaseModel):
     def plain(self) -> dict[str, Any]:
         """The settings as they are written in a scenario."""
         told = {"mode": self.mode, "rate": self.rate, "epoch": None if self.epoch is None else iso(self.epoch)}
-        return {key: value for key, value in told.items() if value is not None}
+        return {key: value for key, value in told.items() if value is not None} | self.plain_skew()
 
 
 def _words(value: object) -> object:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from simulator.core.expressions import Names
 from simulator.core.places import Place
+from simulator.core.records import Entry
 from simulator.core.refusals import CompiledError, ErrorModel, Refused, compile_error
 from simulator.core.templates import LiveScope, Value, compile_value
 from simulator.core.turns import Turn
@@ -20,6 +21,7 @@ from simulator.core.values import Duration
 from simulator.errors import TemplateError
 
 MILLION = 1_000_000  # parts of one unit of cost
+ASKED = frozenset({"body", "query", "headers", "params", "request"})  # what clients decide
 COST_MAX = 10**9  # of one request; sums stay far below what 64 bits hold
 
 
@@ -47,7 +49,8 @@ class Charge(NamedTuple):
     """What a request will cost if it is done."""
 
     amount: int  # millionths
-    counters: tuple[str, ...]  # that it adds to
+    counters: tuple[str, str]  # that it adds to: the cost, and how many
+    budget: Entry | None  # what is spent then
 
 
 def compile_budget(model: BudgetModel | None, place: Place, names: Names) -> Budget | None:
@@ -79,25 +82,38 @@ def amount_of(value: Any, where: str) -> int:
 
 
 def price(turn: Turn, scope: LiveScope, operation: str, cost: Value, where: str, budget: Budget | None) -> Charge:
-    """What the request will cost. Raises Refused where the budget does not allow it."""
-    amount = amount_of(cost.of(scope), where)
+    """What the request will cost. Raises Refused where that cannot be told, or the budget does not allow it."""
+    amount = _asked(cost, scope, where)
     name = turn.service.name
-    counters = [f"cost/{name}/{turn.client}\x1f{operation}", f"charged/{name}/{turn.client}\x1f{operation}"]
-    if budget is not None:
-        counter = _budget_counter(turn, budget)
-        spent = turn.count(counter)
-        if spent + amount > budget.most:
-            detail = f"{_shown(spent)} of {_shown(budget.most)} is spent, and this would cost {_shown(amount)}."
-            raise Refused("over_budget", detail).said(budget.error, scope)
-        counters.append(counter)
-    return Charge(amount, tuple(counters))
+    counters = (f"cost/{name}/{turn.client}\x1f{operation}", f"charged/{name}/{turn.client}\x1f{operation}")
+    if budget is None:
+        return Charge(amount, counters, None)
+    key, ends_ms = _budget_entry(turn, budget)
+    spent = turn.entry(key) or [ends_ms, 0]
+    spent = spent[1] if spent[0] == ends_ms else 0
+    if spent + amount > budget.most:
+        detail = f"{_shown(spent)} of {_shown(budget.most)} is spent, and this would cost {_shown(amount)}."
+        raise Refused("over_budget", detail).said(budget.error, scope)
+    return Charge(amount, counters, Entry(key, [ends_ms, spent + amount], ends_ms))
 
 
 def charge(turn: Turn, charge: Charge) -> None:
     """Add up what was done."""
     turn.facts["cost"] = charge.amount
-    cost, charged, *budget = charge.counters
-    turn.adds += [(cost, charge.amount), (charged, 1), *((counter, charge.amount) for counter in budget)]
+    cost, charged = charge.counters
+    turn.adds += [(cost, charge.amount), (charged, 1)]
+    if charge.budget is not None:
+        turn.entries.append(charge.budget)
+
+
+def _asked(cost: Value, scope: LiveScope, where: str) -> int:
+    """What the request makes of the cost; a request that makes no number of it is not valid."""
+    try:
+        return amount_of(cost.of(scope), where)
+    except TemplateError:
+        if cost.constant or not cost.used & ASKED:
+            raise
+        raise Refused("invalid", "What this would cost cannot be told from the request.") from None
 
 
 def account_prefixes(service: str) -> tuple[str, str]:
@@ -110,7 +126,7 @@ def accounts(counters: Mapping[str, int], service: str) -> list[dict[str, Any]]:
     prefix, _ = account_prefixes(service)
     told = []
     for counter in sorted(counter for counter in counters if counter.startswith(prefix)):
-        client, _, operation = counter.removeprefix(prefix).partition("\x1f")
+        client, _, operation = counter.removeprefix(prefix).rpartition("\x1f")
         requests = counters.get(f"charged/{service}/{client}\x1f{operation}", 0)
         told.append(
             {"client": client, "operation": operation, "requests": requests, "cost": counters[counter] / MILLION}
@@ -118,10 +134,11 @@ def accounts(counters: Mapping[str, int], service: str) -> list[dict[str, Any]]:
     return told
 
 
-def _budget_counter(turn: Turn, budget: Budget) -> str:
+def _budget_entry(turn: Turn, budget: Budget) -> tuple[str, int | None]:
+    """Where it is kept what is spent, and when that ends."""
     whose = turn.client if budget.per == "client" else ""
-    period = "" if budget.every_ms is None else turn.now_ms // budget.every_ms
-    return f"budget/{turn.service.name}/{period}/{whose}"
+    ends_ms = None if budget.every_ms is None else (turn.now_ms // budget.every_ms + 1) * budget.every_ms
+    return f"budget/{turn.service.name}/{whose}", ends_ms
 
 
 def _shown(amount: int) -> str:

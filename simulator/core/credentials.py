@@ -25,7 +25,7 @@ from simulator.core.requests import Request
 from simulator.core.secrets import Secret, digest, same
 from simulator.core.templates import LiveScope, Value, compile_text
 from simulator.core.turns import Turn
-from simulator.core.values import Duration
+from simulator.core.values import MS, Duration
 
 CREDENTIAL_MAX = 8192  # characters of one; a token with every scope that fits into SCOPES_MAX stays below
 CLIENT_MAX = 200  # characters of a client's name; a longer one goes by a digest behind its beginning
@@ -144,7 +144,11 @@ def _use(scheme: str, credential: Credential, key: str, turn: Turn) -> None:
     if credential.uses is not None and uses >= credential.uses:
         raise Refused("unauthorized", "The credentials are used up.")
     if credential.uses is not None or not uses:
-        turn.keep(name, [uses + 1, since_ms])
+        ends_ms = None if credential.ttl_ms is None else since_ms + credential.ttl_ms + USE_KEPT_MS
+        turn.keep(name, [uses + 1, since_ms], ends_ms)
+
+
+USE_KEPT_MS = 30 * MS["d"]  # that an expired credential is known as such; then it may begin anew
 
 
 def client_name(text: str) -> str:

@@ -13,8 +13,11 @@ from simulator.core.auth import Endpoint
 from simulator.core.behaviour import behave
 from simulator.core.bodies import BadBody
 from simulator.core.costs import Charge, charge, price
+from simulator.core.damage import Damage
 from simulator.core.events import RecordChanged, RecordRemoved
+from simulator.core.faults import Fault, damage_of
 from simulator.core.gates import known, passed, variant_of
+from simulator.core.latency import latency_ms
 from simulator.core.limits import give_back, take
 from simulator.core.operations import Operation, Variant
 from simulator.core.places import nowhere
@@ -27,6 +30,7 @@ from simulator.core.routes import Match, Routes
 from simulator.core.service import Service
 from simulator.core.skew import RIGHT, Skew
 from simulator.core.states import enter, signalled
+from simulator.core.struck import arrive, leave
 from simulator.core.templates import LiveScope
 from simulator.core.turns import Turn
 from simulator.core.verbs import Done, claim
@@ -57,6 +61,8 @@ class Decision(NamedTuple):
     template_error: TemplateError | None = None
     facts: Mapping[str, Any] = NO_FACTS  # fields of the exchange's event
     delay_ms: int = 0  # of wire time, before the reply leaves
+    damages: tuple[Damage, ...] = ()  # to the connection
+    jump_ms: int = 0  # of the clock that clients see
 
 
 class Outcome(NamedTuple):
@@ -74,7 +80,9 @@ class Engine:
 
     def __init__(self, services: Iterable[Service], skew: Skew = RIGHT) -> None:
         self.skew = skew  # how wrong the clock is that clients see
-        self.services = {service.name: service for service in services}
+        self.faults: dict[str, tuple[Fault, ...]] = {}  # in place of the scenarios' own, by service
+        self.services: dict[str, Service] = {service.name: service for service in services}
+        self.places = tuple(place for each in self.services.values() if each.auth for place in each.auth.places)
         self._routes: Routes[Target] = Routes()
         for service in self.services.values():
             for operation in service.operations:
@@ -114,6 +122,9 @@ class Engine:
             record = outcome.done.record
             service.idempotency.remember(turn, turn.call, outcome.reply, turn.begun, record.id if record else None)
         give_back(turn, turn.taken, outcome.reply.status)
+        turn.delay_ms += latency_ms(service.latency, operation.latency, turn, operation.name, ordinal)
+        if turn.strikes:
+            outcome = _leaving(service, turn, outcome)
         changes = turn.changes() if outcome.done_it else turn.kept()
         return _decision(turn, outcome, changes._replace(adds=(*changes.adds, (counter, 1))), ordinal)
 
@@ -121,13 +132,19 @@ class Engine:
         """What comes of the request, a refusal or not."""
         service, scope = self.services[turn.service.name], turn.scope()
         try:
+            faults = self.faults.get(service.name, service.faults)
             if operation.endpoint is not None:
+                struck = arrive(faults, None, turn, scope, operation.name, self.skew.began_ms) if faults else None
+                if struck is not None:
+                    return Outcome(struck)
                 return _at_endpoint(service, turn, scope, operation, operation.endpoint)
             variant = variant_of(operation, scope)
             passage = known(service, turn, scope, operation, variant)
-            replayed = passed(passage)
-            if replayed is not None:
-                return Outcome(replayed)
+            answered = (
+                arrive(faults, service.auth, turn, scope, operation.name, self.skew.began_ms) if faults else None
+            ) or passed(passage)
+            if answered is not None:
+                return Outcome(answered)
             cost = _cost(service, turn, scope, operation, variant)
             turn.begun = True
             reply, done = behave(turn, variant, scope, ordinal)
@@ -291,6 +308,17 @@ def _at_endpoint(service: Service, turn: Turn, scope: LiveScope, operation: Oper
     return Outcome(reply, NOTHING_DONE, error)
 
 
+def _leaving(service: Service, turn: Turn, outcome: Outcome) -> Outcome:
+    """What the faults make of the reply; what was done stands, and what is remembered."""
+    try:
+        return outcome._replace(reply=leave(service.auth, turn, turn.scope(), outcome.reply))
+    except (Refused, TemplateError) as error:
+        refused = _refused(error)
+        reply, worse = _no(service, turn, refused)
+        failed = error if isinstance(error, TemplateError) else worse
+        return outcome._replace(reply=reply, error=refused.kind, failed=failed)
+
+
 def _decision(turn: Turn, outcome: Outcome, changes: Changes, ordinal: int) -> Decision:
     reply, done = outcome.reply, outcome.done
     page = done.page
@@ -307,6 +335,8 @@ def _decision(turn: Turn, outcome: Outcome, changes: Changes, ordinal: int) -> D
         outcome.failed,
         turn.facts,
         turn.delay_ms,
+        damage_of(turn.strikes, turn) if turn.strikes else (),
+        turn.jump_ms,
     )
 
 

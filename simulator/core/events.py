@@ -9,11 +9,13 @@ that an old journal can still be read.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 from urllib.parse import quote, quote_plus
 
 import orjson
+
+from simulator.core.redaction import hidden_body, hidden_query
 
 HeaderList = Iterable[tuple[bytes, bytes]]
 
@@ -73,7 +75,11 @@ class ExchangeEnded(NamedTuple):
     cost: int = 0  # in millionths
     fault: str | None = None  # names of those that struck
     fault_draw: float | None = None
+    delay_ms: int = 0  # asked for, of wire time
+    handed: int | None = None  # bytes of the reply's body that left, where not all of them did
     secrets: tuple[str, ...] = ()  # that came or went; nothing of them is kept
+    places: tuple[str, ...] = ()  # names of headers, parameters and cookies that hold secrets
+    intimate: bool = False  # the bodies are OAuth's
 
 
 class TransitionApplied(NamedTuple):
@@ -258,11 +264,16 @@ def digest_of(value: bytes, key: bytes) -> str:
 def _row(event: Event, key: bytes) -> list[Any]:
     if type(event) is ExchangeEnded:
         row = event._replace(
-            headers=_headers(event.headers, key),  # type: ignore[arg-type]
+            target=hidden_query(event.target, event.places, _digests(key)) if event.places else event.target,
+            headers=_headers(event.headers, key, event.places),  # type: ignore[arg-type]
             reply_headers=_headers(event.reply_headers, key),  # type: ignore[arg-type]
             body=_text(event.body),  # type: ignore[arg-type]
             reply_body=_text(event.reply_body),  # type: ignore[arg-type]
         )
+        if event.intimate:
+            sent, told = (hidden_body(str(text), _digests(key)) for text in (row.body, row.reply_body))
+            row = row._replace(body=sent, reply_body=told)  # type: ignore[arg-type]
+        row = row._replace(places=(), intimate=False)
         event = _hidden(row, key) if event.secrets or event.credential else row
         untold = event[PLAIN_FIELDS:] == MOSTLY
         return ["exchange", *(event[:PLAIN_FIELDS] if untold else event)]
@@ -300,11 +311,20 @@ def _forms(secret: str) -> tuple[str, ...]:
     return secret, quote(secret, safe=""), quote_plus(secret), orjson.dumps(secret).decode()[1:-1]
 
 
-def _headers(headers: HeaderList, key: bytes) -> list[tuple[str, str]]:
+def _headers(headers: HeaderList, key: bytes, places: tuple[str, ...] = ()) -> list[tuple[str, str]]:
     return [
-        (name.decode("latin-1"), digest_of(value, key) if name.lower() in SECRET_HEADERS else value.decode("latin-1"))
+        (
+            name.decode("latin-1"),
+            digest_of(value, key)
+            if name.lower() in SECRET_HEADERS or (places and name.decode("latin-1").lower() in places)
+            else value.decode("latin-1"),
+        )
         for name, value in headers
     ]
+
+
+def _digests(key: bytes) -> Callable[[str], str]:
+    return lambda secret: digest_of(secret.encode("utf-8", "replace"), key)
 
 
 def _text(body: bytes) -> str:

@@ -45,6 +45,7 @@ class Passage(NamedTuple):
     operation: Operation
     variant: Variant
     call: Call | None
+    refused: Refused | None  # by the credentials, or for its key; a fault at arrival comes before that
 
 
 def variant_of(operation: Operation, scope: LiveScope) -> Variant:
@@ -59,20 +60,27 @@ def variant_of(operation: Operation, scope: LiveScope) -> Variant:
 
 
 def known(rules: Rules, turn: Turn, scope: LiveScope, operation: Operation, variant: Variant) -> Passage:
-    """The request with its client and its call. Raises Refused."""
-    if rules.auth is not None:
-        rules.auth.admit(turn, scope, variant.auth, variant.scopes)
-        turn.facts["client"] = turn.client or None
-    demand = rules.idempotency.demand(operation.method, variant.idempotency)
-    call = rules.idempotency.identify(turn, scope, operation.name, demand)
+    """The request with its client and its call, as far as they can be told."""
+    call = refused = None
+    try:
+        if rules.auth is not None:
+            rules.auth.admit(turn, scope, variant.auth, variant.scopes)
+        demand = rules.idempotency.demand(operation.method, variant.idempotency)
+        call = rules.idempotency.identify(turn, scope, operation.name, demand)
+    except Refused as error:
+        refused = error
     if call is not None and call.key is not None:  # what a call draws depends on no other call
-        turn.name = f"{operation.name}/request/{turn.client}/{call.key}"
+        turn.name = f"{operation.name}/request/{call.entry}"
         scope["chance"] = turn.draws(turn.name)
-    return Passage(rules, turn, scope, operation, variant, call)
+    return Passage(rules, turn, scope, operation, variant, call, refused)
 
 
 def passed(passage: Passage) -> Reply | None:
     """None where every gate lets the request through; a reply where it was answered before. Raises Refused, Held."""
+    if passage.refused is not None:
+        raise passage.refused
+    if passage.call is not None:
+        passage.rules.idempotency.waiting(passage.turn, passage.call)
     for gate in ORDERS[passage.rules.idempotency.look_up_at]:
         reply = gate(passage)
         if reply is not None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from typing import Annotated, Any, Literal, NamedTuple
 
 import orjson
@@ -33,6 +34,7 @@ Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Part = Literal["operation", "query", "body"]
 LookUp = Literal["after_contract", "before_contract", "before_limits"]
 Demand = Literal["required", "optional", "none"]
+QUOTED = re.compile(r'"(?:[ !#-\[\]-~]|\\["\\])*"')  # a String of RFC 9651 section 3.3.3
 KEY_MAX = 255  # characters; the usual bound
 
 
@@ -149,9 +151,14 @@ class Idempotency:
         turn.facts["key"] = key
         whose = () if self._model.scope == "global" else (turn.client,)
         what = (operation,) if self._model.scope == "operation" else ()
-        name = "\0".join(("idempotency", *whose, "", *what, "", key or ""))
-        entry = f"{turn.service.name}/key/{hashlib.blake2b(name.encode(), digest_size=16).hexdigest()}"
+        name = orjson.dumps([whose, what, key])
+        entry = f"{turn.service.name}/key/{hashlib.blake2b(name, digest_size=16).hexdigest()}"
         return Call(key, entry, demand == "required")
+
+    def waiting(self, turn: Turn, call: Call) -> None:
+        """Raises Held where the request is to wait for the first one with its key; before it takes anything."""
+        if self._waits and call.key is not None and turn.look.holders(call.entry):
+            raise Held(call.entry)
 
     def look_up(self, turn: Turn, scope: LiveScope, call: Call) -> Reply | None:
         """The reply that was kept for the key; None where this request is the first. Raises Refused and Held."""
@@ -165,7 +172,7 @@ class Idempotency:
         kept = turn.entry(call.entry)
         if kept is None or kept["until"] <= turn.now_ms:
             turn.facts["idempotency"] = "first"
-            turn.leases.append(Lease(call.entry, turn.request.request_id if turn.request else ""))
+            turn.leases.append(Lease(call.entry, turn.request.holder if turn.request else ""))
             return None
         if kept["print"] != self._print(turn):
             turn.facts["idempotency"] = "mismatch"
@@ -186,7 +193,7 @@ class Idempotency:
     def _read(self, text: str) -> str | None:
         """The key's value, None where there is none. Raises Refused."""
         text, syntax = text.strip(), self._model.syntax
-        quoted = len(text) > 1 and text[0] == text[-1] == '"'
+        quoted = QUOTED.fullmatch(text) is not None
         if not text:
             return None
         if syntax == "quoted" and not quoted:

@@ -333,7 +333,7 @@ def _write(ask: Ask, turn: Turn) -> None:
     if ask.after is ask.before:
         return
     if ask.limit.policy.kind == "concurrency":
-        turn.leases.append(Lease(ask.key, turn.request.request_id if turn.request else ""))
+        turn.leases.append(Lease(ask.key, turn.request.holder if turn.request else ""))
     else:
         turn.keep(ask.key, ask.after, ask.limit.bucket.level(ask.after, turn.now_ms).expires_ms)
 

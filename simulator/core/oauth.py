@@ -152,6 +152,12 @@ class OAuth:
         token = self._tokens.admitted(turn, text)
         return Known(token.client, token.scopes)
 
+    def withdraw(self, turn: Turn, text: str, how: str) -> None:
+        """Let a token expire, or take it back with its whole family; whatever is answered."""
+        shown = self._tokens.find(turn, text)
+        if shown is not None:
+            self._tokens.withdraw(turn, shown, how)
+
     def endpoints(self) -> tuple[Endpoint, ...]:
         """All that the scheme itself answers."""
         model = self._model

@@ -22,7 +22,7 @@ from simulator.core.resources import Name, Resource, joined_names, record_names,
 from simulator.core.routes import METHODS, parse_path
 from simulator.core.steps import VERBS, Step, VerbModel, compile_step, field_at, verb_of
 from simulator.core.templates import Value, compile_text, static
-from simulator.core.values import wrong_at
+from simulator.core.values import DrawnDuration, Span, wrong_at
 
 STATUS = {"create": 201, "delete": 204}
 ALSO_MAX = 20
@@ -68,6 +68,7 @@ class OperationModel(VerbModel):
     scopes: Scopes = Field([], description="What the credentials must allow", examples=[["jobs.write"]])
     idempotency: Demand | None = Field(None, description="required, optional or none; by default as its method's")
     cost: float | str | None = Field(None, description="What one request costs its client, or an expression")
+    latency: DrawnDuration | None = Field(None, description="How long it takes, in place of the service's `latency`")
     etag: Literal[False, True, "required"] = Field(
         False, description="Send ETag and honour If-Match and If-None-Match; `required` demands If-Match on writes"
     )
@@ -142,6 +143,7 @@ class Operation(NamedTuple):
     path: str
     params: tuple[str, ...]
     variants: tuple[Variant, ...]
+    latency: Span | None = None  # of the first variant that says one
     endpoint: Endpoint | None = None  # where the simulator itself answers, such as a token's
 
     @property
@@ -183,7 +185,8 @@ def compile_operation(
     for index, model in enumerate(variants[:-1]):
         if model.when is None:
             (place / (index + 1)).warn("this variant is never reached: the one before it has no `when`")
-    return Operation(name, method, path, params, made)
+    latency = next((model.latency for model in variants if model.latency is not None), None)
+    return Operation(name, method, path, params, made, latency)
 
 
 def _variant(model: OperationModel, place: Place, params: tuple[str, ...], resources: dict[str, Resource]) -> Variant:

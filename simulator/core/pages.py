@@ -116,11 +116,20 @@ class Page(NamedTuple):
 
 
 def page_of(
-    model: PageModel | None, want: Asked, found: Found, items: list[Any], url: str, query_string: bytes, key: bytes
+    model: PageModel | None,
+    want: Asked,
+    found: Found,
+    items: list[Any],
+    url: str,
+    query_string: bytes,
+    key: bytes,
+    stays: bool = False,
 ) -> Page:
-    """The page that was found. `url` is the list's own address, without its query."""
-    cursor = _next_cursor(model, want, found, key) if model and model.style == "cursor" and found.more else None
-    steps = _steps(model, want, found, cursor)
+    """The page that was found. `url` is the list's own address, without its query; `stays` leads here once more."""
+    cursor = None
+    if model and model.style == "cursor" and found.more:
+        cursor = want.cursor if stays else _next_cursor(model, want, found, key)
+    steps = _steps(model, want, found, cursor, stays)
     links = {rel: _address(url, query_string, model, step) for rel, step in steps.items()} if model else {}
     fields = {
         "items": items,
@@ -194,7 +203,7 @@ def _next_cursor(model: PageModel, want: Asked, found: Found, key: bytes) -> str
     return last.id if model.cursor == "id" else make_cursor(_position(last, want.scan.by), want.binding, key)
 
 
-def _steps(model: PageModel | None, want: Asked, found: Found, cursor: str | None) -> dict[str, Any]:
+def _steps(model: PageModel | None, want: Asked, found: Found, cursor: str | None, stays: bool) -> dict[str, Any]:
     """For each link relation, the value of the page parameter; None means without it."""
     if model is None:
         return {}
@@ -203,7 +212,7 @@ def _steps(model: PageModel | None, want: Asked, found: Found, cursor: str | Non
     unit = want.size if model.style == "offset" else 1
     here = want.offset if model.style == "offset" else want.number
     begin = 0 if model.style == "offset" else model.first
-    on = {"next": here + unit} if found.more else {}
+    on = {"next": here + (0 if stays else unit)} if found.more else {}
     back = {"first": begin, "prev": max(here - unit, begin)} if here > begin else {}
     return on | back
 

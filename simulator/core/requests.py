@@ -66,6 +66,7 @@ class Request:
         self.base = base
         self.request_id = request_id
         self.params = params or {}
+        self.holder = request_id  # names it among all that hold something; the shell gives one that never comes again
         self.address = address  # where the client connected from, without its port
 
     @cached_property

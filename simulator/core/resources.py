@@ -11,6 +11,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
+from simulator.core.consistency import Consistency, ConsistencyModel, compile_consistency
 from simulator.core.expressions import Names
 from simulator.core.places import Place
 from simulator.core.templates import (
@@ -112,6 +113,7 @@ class ResourceModel(BaseModel):
         None, description="The first state (may be an expression); by default the first in the table"
     )
     states: States = Field({}, description="The table of states: for each, the rows that lead out of it")
+    consistency: ConsistencyModel | None = Field(None, description="How long reads see the past after a write")
 
     @model_validator(mode="after")
     def _an_initial_needs_states(self) -> ResourceModel:
@@ -162,6 +164,7 @@ class Resource(NamedTuple):
     states: dict[str, State]
     signals: frozenset[str]
     known: tuple[str, ...]  # every field a record may have
+    consistency: Consistency | None
 
 
 def known_fields(model: ResourceModel, more: tuple[str, ...] = ()) -> tuple[str, ...]:
@@ -216,6 +219,7 @@ def compile_resource(
         states={key: _state(key, states, place / "states" / key, at_rest) for key in states},
         signals=frozenset(row.signal for state in states.values() for row in state.rows if row.signal),
         known=known,
+        consistency=compile_consistency(model.consistency),
     )
 
 

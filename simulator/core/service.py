@@ -12,7 +12,9 @@ from collections.abc import Iterable
 from simulator.core.auth import Auth
 from simulator.core.chance import Chance
 from simulator.core.clock import ClockSettings
+from simulator.core.consistency import STALE_KEPT_MS
 from simulator.core.costs import Budget
+from simulator.core.faults import Fault
 from simulator.core.idempotency import Idempotency
 from simulator.core.limits import Limit
 from simulator.core.operations import Operation
@@ -22,6 +24,7 @@ from simulator.core.resources import Resource
 from simulator.core.states import settle
 from simulator.core.templates import Value
 from simulator.core.turns import Turn
+from simulator.core.values import Span
 from simulator.core.verbs import claim
 
 ALWAYS_SCANNED = frozenset({"id", "state", ""})  # stores can filter and order by these anyway
@@ -46,6 +49,8 @@ class Service:
         limits: tuple[Limit, ...],
         idempotency: Idempotency,
         budget: Budget | None,
+        latency: Span | None,
+        faults: tuple[Fault, ...],
     ) -> None:
         self.name = name
         self.summary = summary
@@ -59,10 +64,13 @@ class Service:
         self.limits = limits
         self.idempotency = idempotency
         self.budget = budget
+        self.latency = latency
+        self.faults = faults
         self._sow(seed)
         self.unique = _unique(operations)
         self._by_kind = {resource.kind: resource for resource in resources.values()}
         self.looks_around = any(value.scans for value in _moving_values(resources.values()))
+        self.misbehave(())
 
     def seeded(self, seed: int) -> Service:
         """The same service with another seed."""
@@ -74,6 +82,20 @@ class Service:
         self.seed = seed
         self.chance = Chance(seed, self.name)
         self.key = hashlib.blake2b(f"{seed}/{self.name}/pages".encode(), digest_size=32).digest()
+
+    def past_ms(self, kind: str) -> int:
+        """How long the version before a record's last change is kept; 0 where nobody looks back."""
+        return self._past_ms.get(kind, 0)
+
+    def misbehave(self, faults: tuple[Fault, ...]) -> None:
+        """Be ready for these faults, which are added while it runs."""
+        stale = STALE_KEPT_MS if any(fault.stale for fault in (*self.faults, *faults)) else 0
+        lags = {
+            resource.kind: max(resource.consistency.lag_ms, resource.consistency.lists_ms)
+            for resource in self.resources.values()
+            if resource.consistency is not None
+        }
+        self._past_ms = {kind: max(lags.get(kind, 0), stale) for kind in self._by_kind}
 
     def resource_of(self, kind: str) -> Resource | None:
         """The resource of a record's kind."""

@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 from simulator.core.values import DURATION, Duration, duration_ms, written
 
-INSTANT_MS_MAX = 253_402_300_799_999  # the end of the year 9999
+INSTANT_MS_MAX = 253_402_300_799_999  # the end of the year 9999, the last instant that RFC 3339 can write
 DRIFT = re.compile(rf"(-?)({DURATION.pattern})/s")
 DRIFT_US_MAX = 10_000_000  # a clock that gains ten seconds a second is wrong enough
 JUMPS_MAX = 100
@@ -78,3 +78,29 @@ class Skew(NamedTuple):
 
 
 RIGHT = Skew()
+
+
+class SkewModel(BaseModel):
+    """How wrong the clock is that clients see."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    offset: Signed = Field(0, description="How far the clock that clients see is off", examples=["-5m"])
+    drift: Drift = Field(0, description="How much it gains in a second", examples=["50ms/s", "-1s/s"])
+    jumps: list[JumpModel] = Field([], max_length=JUMPS_MAX, description="When it leaps, and how far")
+    freeze: Duration | None = Field(None, description="So long after the sandbox began it stands still for clients")
+
+    def skew(self, began_ms: int) -> Skew:
+        """The clock's errors, for a sandbox that began then."""
+        jumps = tuple((jump.at, jump.by) for jump in self.jumps)
+        return Skew(began_ms, self.offset, self.drift, jumps, self.freeze)
+
+    def plain_skew(self) -> dict[str, object]:
+        """The errors as they are written in a scenario; those that there are not are left out."""
+        written: dict[str, object] = {
+            "offset": f"{self.offset}ms" if self.offset else None,
+            "drift": f"{self.drift / 1000:g}ms/s" if self.drift else None,
+            "jumps": [{"at": f"{jump.at}ms", "by": f"{jump.by}ms"} for jump in self.jumps] or None,
+            "freeze": None if self.freeze is None else f"{self.freeze}ms",
+        }
+        return {key: value for key, value in written.items() if value is not None}

@@ -106,6 +106,7 @@ def compile_step(
     signal = model.signal.split(".")[1] if model.signal else ""
     if resource and signal and signal not in resource.signals:
         (place / "signal").unknown(f"signal of {target}", signal, sorted(resource.signals))
+    early = Names(names.legal - {"client"}, names.fields)  # a variant is chosen before its credentials are looked at
     before, names = names, names.plus(*model.find)
     held = joined_names(names, record_names(resource.known, tuple(resources))) if resource and verb != "list" else names
     return Step(
@@ -120,7 +121,7 @@ def compile_step(
         ),
         set=tuple((key, compile_value(each, place / "set" / key, held)) for key, each in model.set.items()),
         refuse=compile_refuse(model.refuse, place / "refuse", names if verb == "create" else held),
-        when=None if model.when is None else compile_condition(model.when, place / "when", before),
+        when=None if model.when is None else compile_condition(model.when, place / "when", before if more else early),
         place=str(place),
     )
 

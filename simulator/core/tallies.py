@@ -23,6 +23,7 @@ from simulator.core.templates import LiveScope, Value, compile_text, constant, s
 from simulator.core.turns import Turn
 from simulator.errors import TemplateError
 
+ASKED = frozenset({"body", "query", "headers", "params", "request"})  # what clients decide
 PART_MAX = 64  # characters of a value in a key; longer ones are told by their digest
 
 Part = Callable[[Turn, LiveScope, str], str]
@@ -105,7 +106,12 @@ def _length(scope: Any) -> int:
 
 def weight_of(count: Value, factor: int, scope: LiveScope) -> int:
     """How much the request weighs: the count, rounded up, times its operation's weight."""
-    given = read(count, scope, 1)
+    try:
+        given = read(count, scope, 1)
+    except TemplateError:
+        if not count.used & ASKED:
+            raise
+        given = 1  # nobody escapes a limit by what he sends
     counts = isinstance(given, int | float) and not isinstance(given, bool) and given == given  # NaN is no number
     number: float = given if counts else 1
     return min(math.ceil(min(max(number, 0), COUNT_MAX)) * factor, COUNT_MAX)

@@ -177,6 +177,18 @@ class Tokens:
         self._told(turn, "reused", shown.token, shown.text)
         self._end_family(turn, shown)
 
+    def withdraw(self, turn: Turn, shown: Shown, how: str) -> None:
+        """Let an access token expire now, or end its family; kept although the request is refused."""
+        token = shown.token
+        gone = token._replace(expires_ms=turn.now_ms) if how == "expire" else token._replace(revoked=True)
+        turn.keep(shown.key, _plain(gone), _end(gone))
+        if how == "revoke" and not token.alone:
+            family = self._family(turn, token.family)._replace(revoked=True)
+            turn.keep(self._family_key(turn, token.family), list(family))
+        whose = (token.kind, token.family, token.generation, shown.text, token.client)
+        what = "revoked" if how == "revoke" else "expired"
+        turn.lasting_events.append(TokenChanged(turn.now_ms, turn.wire_us, turn.service.digest, what, *whose))
+
     def revoke(self, turn: Turn, shown: Shown) -> None:
         """Take a token back; a refresh token with all of its family (RFC 7009 section 2.1)."""
         if shown.token.kind == "refresh":

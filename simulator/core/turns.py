@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from simulator.core.chance import Chance, Draws
 from simulator.core.clock import Instant
+from simulator.core.consistency import past_of
 from simulator.core.events import Event
 from simulator.core.omit import OMIT
 from simulator.core.records import BUILT_IN, Behind, Changes, Entry, Lease, Look, Record, Scan, field_of, text_of
@@ -40,6 +41,9 @@ class Home(Protocol):
     def looks_around(self) -> bool: ...
     @property
     def unique(self) -> Mapping[str, tuple[tuple[str, ...], ...]]: ...
+
+    def past_ms(self, kind: str) -> int:
+        """How long the version before a record's last change is kept; 0 where nobody looks back."""
 
     def resource_of(self, kind: str) -> Resource | None:
         """The resource of a record's kind."""
@@ -116,6 +120,10 @@ class Turn:
         self.headers: HeaderLines = ()  # that go with whatever is answered, such as what is left under a limit
         self.delay_ms = 0  # of wire time, before the reply leaves
         self.begun = False  # whether it came to behaviour
+        self.strikes: Any = None  # the faults that strike it
+        self.stale = False  # reads show the past
+        self.pages: tuple[Any, ...] = ()  # what happens to the page of a list
+        self.jump_ms = 0  # of the clock that clients see
         self.taken: Any = None  # of the limits, for replies that give it back
         self.call: Any = None  # the call whose answer is to be kept
         self.facts: dict[str, Any] = {}  # fields of the ExchangeEnded event that are known by now
@@ -158,6 +166,11 @@ class Turn:
 
     def put(self, record: Record) -> Record:
         """Write a new version."""
+        kept_ms = self.service.past_ms(record.kind)
+        if kept_ms:
+            key = (record.kind, record.id)
+            before = self._own[key] if key in self._own else self.look.record(*key)
+            self.entries.append(past_of(before, record, kept_ms))
         self.puts.append(record)
         self._own[record.kind, record.id] = record
         return record

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from simulator.core.consistency import Consistency, past_key, seen
+from simulator.core.damage import spoil_asked, spoil_page
 from simulator.core.events import RecordChanged, RecordRemoved
 from simulator.core.helpers import shown
 from simulator.core.omit import OMIT
@@ -27,6 +29,7 @@ from simulator.core.templates import LiveScope, Value
 from simulator.core.turns import Item, Turn, held
 
 ID_MAX = 512  # characters; longer ones would not fit into a path
+NEVER_LATE = Consistency(0, False, 0)
 REDRAWS_MAX = 8  # of an id that exists already, before it is a conflict
 
 
@@ -80,7 +83,10 @@ def create(turn: Turn, _: Variant, step: Step, resource: Resource, scope: LiveSc
 def read(turn: Turn, _: Variant, step: Step, resource: Resource, scope: LiveScope) -> Done:
     """One record."""
     record = _the(turn, step, resource, scope)
-    done = _done(turn, record, scope)
+    shown_ = _as_seen(turn, resource, record)
+    if shown_ is None:
+        raise Refused("not_found", f"There is no {resource.name} {_short(record.id)}.")
+    done = _done(turn, shown_, scope)
     if "read" in resource.signals and (moved := signalled(turn, resource, record, "read")):
         claim(turn, resource, record, moved, refuse=False)
         record = moved
@@ -144,12 +150,20 @@ def list_(turn: Turn, variant: Variant, step: Step, resource: Resource, scope: L
     scan = Scan(resource.kind, tuple((n, t) for n, t in where if t is not None), by, descending, total=variant.counts)
     want = asked(variant.page, scan, request.query, turn.service.key, lambda id_: turn.record(resource, id_))
     none = any(text is None for _, text in where)
-    found = Found((), False, 0 if variant.counts else None) if none else turn.look.scan(want.scan)
-    items = _views(turn, found.records)
+    asked_for = spoil_asked([kind for kind, _ in turn.pages], want) if turn.pages else want
+    found = Found((), False, 0 if variant.counts else None) if none else turn.look.scan(asked_for.scan)
+    by_cursor = variant.page is not None and variant.page.style == "cursor"
+    shown_ = spoil_page(turn.pages, want, found, by_cursor)
+    if turn.service.past_ms(resource.kind):
+        late = [_as_seen(turn, resource, record, listed_=True) for record in shown_.records]
+        shown_ = shown_._replace(records=tuple(record for record in late if record is not None))
+    items = _views(turn, shown_.records)
     url = request.base + request.path
-    page = page_of(variant.page, want, found, items, url, request.query_string, turn.service.key)
+    page = page_of(
+        variant.page, asked_for, shown_.found, items, url, request.query_string, turn.service.key, shown_.stays
+    )
     scope["page"] = page.fields
-    return Done(None, OMIT, page, want.cursor, tuple(record.id for record in found.records))
+    return Done(None, OMIT, page, want.cursor, tuple(record.id for record in shown_.records))
 
 
 VERBS = {"create": create, "read": read, "list": list_, "update": update, "delete": delete, "signal": signal}
@@ -322,6 +336,15 @@ def _precondition(turn: Turn, variant: Variant, record: Record) -> None:
         raise Refused(
             "precondition_failed", "The ETag in the condition is not the current one.", headers=((b"ETag", tag),)
         )
+
+
+def _as_seen(turn: Turn, resource: Resource, record: Record, listed_: bool = False) -> Record | None:
+    """The record as this look sees it, which may be as it was."""
+    if not turn.service.past_ms(resource.kind):
+        return record
+    way = resource.consistency or NEVER_LATE
+    lag_ms = way.lists_ms if listed_ else way.lag_ms
+    return seen(record, turn.entry(past_key(record)), turn.now_ms, lag_ms, hides=way.hides, stale=turn.stale)
 
 
 def _views(turn: Turn, records: tuple[Record, ...]) -> list[Any]:

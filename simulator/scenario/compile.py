@@ -6,6 +6,7 @@ import graphlib
 
 from simulator.core.auth import Endpoint, compile_auth, error_details
 from simulator.core.costs import compile_budget
+from simulator.core.faults import compile_faults, details_of
 from simulator.core.idempotency import AnswerModel, compile_idempotency
 from simulator.core.limits import compile_limits
 from simulator.core.operations import Operation, compile_operation
@@ -48,12 +49,14 @@ def compile_scenario(scenario: Scenario, place: Place, digest: str, seed: int, m
         auth=auth,
         limits=compile_limits(scenario.limits, place / "limits", names, [each.name for each in operations]),
         idempotency=compile_idempotency(scenario.idempotency, place / "idempotency", names),
+        latency=scenario.latency,
+        faults=compile_faults(scenario.faults, place / "faults", names, [each.name for each in operations]),
         budget=compile_budget(scenario.budget, place / "budget", names),
     )
 
 
 def _endpoint(endpoint: Endpoint) -> Operation:
-    return Operation(endpoint.name, endpoint.method, endpoint.path, (), (), endpoint)
+    return Operation(endpoint.name, endpoint.method, endpoint.path, (), (), endpoint=endpoint)
 
 
 def _scheme_names(scenario: Scenario, place: Place) -> None:
@@ -77,7 +80,7 @@ def _details(scenario: Scenario) -> list[str]:
     """Members of errors that `refuse` gives, for the envelope."""
     errors = [rule.error for step in _steps(scenario) for rule in step.refuse]
     named = [name for error in errors if not isinstance(error, str) for name in error.details]
-    return [*named, *error_details(scenario.auth), *_own_details(scenario)]
+    return [*named, *error_details(scenario.auth), *_own_details(scenario), *details_of(scenario.faults)]
 
 
 def _own_details(scenario: Scenario) -> list[str]:

@@ -10,11 +10,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchem
 from simulator.core.auth import Schemes
 from simulator.core.clock import ClockWords
 from simulator.core.costs import BudgetModel
+from simulator.core.faults import Faults
 from simulator.core.idempotency import Words
 from simulator.core.limits import Limits
 from simulator.core.operations import Operations
 from simulator.core.refusals import ErrorsModel
 from simulator.core.resources import Name, ResourceModel
+from simulator.core.values import DrawnDuration
 
 PREFIX = re.compile(r"(/|(/[A-Za-z0-9._~-]+)+)?")
 SEED_MAX = 2**63 - 1
@@ -45,6 +47,8 @@ class Scenario(BaseModel):
     idempotency: Words | None = Field(None, description="Same key, same answer; a model, or a profile's name")
     limits: Limits = Field([], description="How often clients may ask; beyond it 429")
     budget: BudgetModel | None = Field(None, description="How much clients may spend")
+    latency: DrawnDuration | None = Field(None, description="How long the service takes to answer")
+    faults: Faults = Field([], description="How the service misbehaves")
     resources: dict[Name, ResourceModel] = Field({}, description="The kinds of things the service keeps")
     operations: Operations = Field(
         {},

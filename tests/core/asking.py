@@ -38,6 +38,9 @@ class Home:
         self.name = name
         self.chance = Chance(seed, name)
 
+    def past_ms(self, kind: str) -> int:
+        return 0
+
     def resource_of(self, kind: str) -> Resource | None:
         return None
 

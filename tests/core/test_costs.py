@@ -106,6 +106,11 @@ def test_a_cost_that_cannot_be_is_told_when_the_scenario_is_loaded() -> None:
     assert "is no cost" in complaints({"operations": {"POST /x": {"cost": -1, "reply": {"status": 204}}}})[0]
 
 
-def test_a_cost_that_fails_is_a_failure_of_the_scenario() -> None:
-    answer = world("{{ body.pages }}").send("POST", "/x", {"pages": "many"})
-    assert (answer.status, told(world(1))) == (500, [])
+@pytest.mark.parametrize("body", [{}, {"pages": "many"}, {"pages": -5}, {"pages": 1e300}, [], {"pages": None}])
+def test_a_request_whose_cost_cannot_be_told_is_not_valid(body: Any) -> None:
+    here = world("{{ body.pages * 0.1 }}")
+    assert (here.send("POST", "/x", body).status, told(here)) == (400, [])
+
+
+def test_a_cost_that_fails_by_itself_is_a_failure_of_the_scenario() -> None:
+    assert world("{{ 1 / (now.epoch - now.epoch) }}").send("POST", "/x").status == 500

@@ -12,10 +12,15 @@ from pydantic import BaseModel, ValidationError
 
 from simulator.core.accepts import AcceptsModel
 from simulator.core.announcements import DialectModel, RetryAfterModel
+from simulator.core.answers import FaultErrorModel, RedirectModel, WaitModel
 from simulator.core.auth import ApiKeyModel, BasicModel, BearerModel, SchemeModel, UserModel
 from simulator.core.clock import ClockSettings
+from simulator.core.consistency import ConsistencyModel
 from simulator.core.costs import BudgetModel
 from simulator.core.credentials import CredentialModel
+from simulator.core.damage import ConnectionModel
+from simulator.core.drift import BodyModel, DriftModel
+from simulator.core.faults import FaultModel
 from simulator.core.idempotency import AnswerModel, IdempotencyModel, ReplayModel
 from simulator.core.jwts import KeysModel
 from simulator.core.limits import LimitModel
@@ -27,8 +32,10 @@ from simulator.core.refusals import KINDS, ErrorModel, ErrorsModel, RefuseModel
 from simulator.core.replies import ReplyModel
 from simulator.core.resources import ResourceModel, RowModel, StateModel
 from simulator.core.signed import HmacModel, SigningKeyModel
+from simulator.core.skew import JumpModel
 from simulator.core.steps import VerbModel
 from simulator.core.tokens import AccessTokenModel, RefreshTokenModel
+from simulator.core.triggers import WhenModel
 from simulator.core.values import DISTRIBUTIONS
 from simulator.scenario.document import SEED_MAX, Scenario
 from simulator.scenario.parse import parse_data, parse_text
@@ -39,7 +46,8 @@ MODELS: list[type[BaseModel]] = [
     OrderModel, PageModel, ReplyModel, AcceptsModel, RefuseModel, SchemeModel, ApiKeyModel, BasicModel, UserModel,
     BearerModel, CredentialModel, OAuth2Model, ClientModel, AccessTokenModel, RefreshTokenModel, FirstTokenModel,
     KeysModel, HmacModel, SigningKeyModel, IdempotencyModel, AnswerModel, ReplayModel, BudgetModel, LimitModel,
-    RetryAfterModel, DialectModel,
+    RetryAfterModel, DialectModel, FaultModel, WhenModel, FaultErrorModel, WaitModel, RedirectModel, ConnectionModel,
+    BodyModel, DriftModel, ConsistencyModel, JumpModel,
 ]  # fmt: skip
 
 EVERY_KEY = """\
@@ -48,7 +56,9 @@ summary: Uses every key of the language once
 seed: 7
 base_path: /v1
 mount: /here
-clock: {mode: scaled, rate: 60, epoch: 2026-01-01T00:00:00Z}
+clock:
+  {mode: scaled, rate: 60, epoch: 2026-01-01T00:00:00Z, offset: -5m, drift: 1ms/s, jumps: [{at: 1s, by: 1h}],
+   freeze: 1d}
 auth:
   key: {realm: keys, api_key: {header: X-Api-Key, prefix: "Key ", keys: {"demo-*": {client: "{{ key }}", uses: 9}}}}
   asked: {api_key: {query: key, keys: {k: {scopes: [read]}}}}
@@ -102,6 +112,23 @@ limits:
   - {quota: 1GB/month, count: bytes, when: "{{ query.free is undefined }}", charge_rejected: true, reply: {status: 200}}
   - {rate: 1/s, over: delay, delay_most: 2s, announce: {headers: {X-Left: "{{ limit.remaining }}"}, joined: {X-All: x}}}
   - {concurrency: 8, retry_after: [{as: date, header: X-Retry, value: 1s, most: 1m}], error: {status: 503}}
+latency: {normal: {mean: 5ms, sd: 1ms}}
+faults:
+  - {name: one, operation: POST /customers, enabled: false, when: {requests: [1], most: 1}, error: {kind: unavailable}}
+  - name: two
+    when: {every: 3, client: "demo-*", per: client, if: "{{ query.x }}", between: [1s, 2s]}
+    at: reply
+    reply: {status: 502, headers: {Content-Type: text/html}, text: "<h1>"}
+    delay: 1s
+  - {name: three, when: {attempts: [1, 2], after: two}, redirect: {status: 302, to: "https://other.example"}}
+  - {name: four, when: {probability: 0.1}, connection: {truncate: 0.5, drip: 10/s, length: wrong, then: reset}}
+  - name: five
+    body: {drift: {drop: [a], rename: {b: c}, "null": [d], retype: [e], enum: {f: NEW}, add: {g: 1}}}
+    stale: true
+    pages: duplicate
+  - {name: six, tokens: expire, clock: {jump: 5m}, connection: reset}
+  - name: seven
+    error: {status: 503, code: 9, message: m, headers: {A: b}, details: {help: h}, retry_after: {value: 2s, as: date}}
 budget: {most: 100, per: client, every: 30d, error: {status: 429, code: SPENT}}
 errors:
   envelope: {error: {code: "{{ error.code }}", text: "{{ error.message }}", help: "{{ error.help }}"}}
@@ -148,6 +175,7 @@ resources:
       link: "{{ base_url }}/jobs/{{ id }}"
       owner: {if: "{{ record.owner }}", then: "{{ record.owner }}", else: nobody}
       siblings: {for: one, in: "{{ records('job', owner=record.owner) }}", do: "{{ one.id }}"}
+    consistency: {lag: 1s, before: stale, lists: 5s}
     initial: "{{ body.state | default('NEW') }}"
     states:
       NEW:
@@ -176,6 +204,7 @@ operations:
     scopes: [write]
     idempotency: required
     cost: 0.01
+    latency: 5ms
     create: job
     find: {customer: "{{ params.customer_id }}"}
     set: {via: "{{ request.method }}"}
@@ -242,11 +271,19 @@ def readme_table(heading: str) -> list[str]:
     return [key for row in rows for key in re.findall(r"`(\w+)", row.split(" | ")[0])]
 
 
+def _names(model: type[BaseModel]) -> list[str]:
+    """The keys of a model as they are written."""
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
 def test_the_tables_of_the_readme_name_every_key_and_no_other() -> None:
     assert sorted(readme_table("| key of a row |")) == sorted(RowModel.model_fields)
     beside = {"after_last"}  # in the row of `replies`
     assert sorted(readme_table("| key | meaning |")) == sorted(OperationModel.model_fields.keys() - beside)
     assert "`after_last: again`" in README
+    assert sorted(readme_table("| key of a fault |")) == sorted(FaultModel.model_fields)
+    assert sorted(readme_table("| key of `when` |")) == sorted(_names(WhenModel))
+    assert sorted(readme_table("| key of `drift` |")) == sorted(_names(DriftModel))
     assert sorted(readme_table("| key of a limit |")) == sorted(LimitModel.model_fields)
     assert sorted(readme_table("| key of idempotency |")) == sorted(IdempotencyModel.model_fields)
 

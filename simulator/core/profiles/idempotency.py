@@ -46,6 +46,7 @@ PROFILES: dict[str, dict[str, Any]] = {
         "keep": "12h",
         "store": "success",
         "in_flight": "wait",
+        "look_up": "before_limits",
         "replay": {},
     },
     # google.aip.dev/155
