@@ -91,8 +91,16 @@ def check(contract: Contract, request: Request) -> None:
         violations += _check_body(contract.body, request)
     if violations:
         more = f" (and {len(violations) - 1} more)" if violations[1:] else ""
-        detail = f"The request breaks the contract: {violations[0]['detail']}{more}."
-        raise Refused("contract", detail, {"errors": violations[:VIOLATIONS_MAX]})
+        field = field_of(violations[0])
+        detail = f"The request breaks the contract: {f'{field}: ' if field else ''}{violations[0]['detail']}{more}."
+        members = {"errors": violations[:VIOLATIONS_MAX], **({"param": field} if field else {})}
+        raise Refused("contract", detail, members)
+
+
+def field_of(violation: dict[str, str]) -> str:
+    """Which field a violation is about, with dots between the steps to it; empty where it is the whole."""
+    pointer = violation.get("pointer", "")[2:].replace("/", ".").replace("~1", "/").replace("~0", "~")
+    return pointer or violation.get("parameter") or violation.get("header") or ""
 
 
 def typed(value: Any, schema: Any) -> Any:

@@ -48,7 +48,13 @@ def spelt(pattern: re.Pattern[str], what: str, legal: str) -> Any:
 
 ScopeName = Annotated[str, *spelt(SCOPE, "scope", "one has 1 to 64 visible characters without quotes and \\")]
 HeaderName = Annotated[str, *spelt(TOKEN, "header name", "letters, digits and hyphens are (RFC 9110 section 5.1)")]
-Scopes = Annotated[list[ScopeName], Field(max_length=SCOPES_MAX)]
+Scopes = Annotated[
+    list[ScopeName],
+    Field(max_length=SCOPES_MAX),
+    BeforeValidator(
+        lambda value: [value] if isinstance(value, str) else value, json_schema_input_type=ScopeName | list[ScopeName]
+    ),
+]
 
 
 class CredentialModel(BaseModel):

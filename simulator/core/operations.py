@@ -33,6 +33,11 @@ def _as_pairs(value: Any) -> Any:
     return [[each] if isinstance(each, str) else each for each in value] if isinstance(value, list) else value
 
 
+def _as_list(value: Any) -> Any:
+    """One scope, or several."""
+    return [value] if isinstance(value, str) else value
+
+
 def _as_schemes(value: Any) -> Any:
     """`none`, a name, or several."""
     return [] if value == "none" else [value] if isinstance(value, str) else value
@@ -40,7 +45,7 @@ def _as_schemes(value: Any) -> Any:
 
 SchemeNames = Annotated[list[Name], BeforeValidator(_as_schemes, json_schema_input_type=Name | list[Name])]
 Verbs = list[VerbModel]
-Scopes = list[str]
+Scopes = Annotated[list[str], BeforeValidator(_as_list, json_schema_input_type=str | list[str])]
 Replies = list[ReplyModel]
 Groups = Annotated[list[list[Name]], BeforeValidator(_as_pairs, json_schema_input_type=list[Name | list[Name]])]
 
@@ -87,6 +92,8 @@ class OperationModel(VerbModel):
         for key in ("set", "id", "etag"):
             if verb is None and getattr(self, key):
                 raise wrong_at(key, f"{key} needs a record: one of create, read, update, delete or signal")
+        if self.etag and verb == "list":
+            raise wrong_at("etag", "etag is for one record, not for a list; take it out")
         for key, needs in (("page", "list"), ("order", "list"), ("unique", "create")):
             if key in self.model_fields_set and verb != needs:
                 raise wrong_at(key, f"{key} goes with {needs}, and this operation does not {needs}; take it out")

@@ -286,7 +286,7 @@ def _compile_kind(kind: str, model: ErrorModel, place: Place, names: Names) -> C
 
 def _problem(shape: dict[str, Any]) -> dict[str, Any]:
     """RFC 9457: the standard members first, ours as extensions."""
-    hidden = ("kind", "status", "title", "detail", "message", "request_id")
+    hidden = ("kind", "status", "title", "detail", "message", "request_id", "param")
     extensions = {key: value for key, value in shape.items() if key not in hidden and value is not OMIT}
     return {
         "type": TYPES.get(shape["kind"], "about:blank"),

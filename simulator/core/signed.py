@@ -83,6 +83,10 @@ class HmacModel(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> HmacModel:
+        if "window" in self.model_fields_set and self.timestamp is None and self.nonce is None:
+            raise wrong_at(
+                "window", "without a timestamp or a nonce nothing has a window; write timestamp: \"{{ headers['X-Timestamp'] }}\""
+            )
         if self.key is None and len(self.keys) > 1:
             raise wrong_at(
                 "keys", "with several keys a request must say which; write key: \"{{ headers['X-Key-Id'] }}\""
@@ -132,8 +136,12 @@ class Signed:
         turn.facts["signed_ms"], turn.facts["nonce"] = signed_ms, inner["nonce"][:NONCE_MAX] or None
         credential = self._keyring.find(key) if key else None
         expected = "" if credential is None else self._signature(credential.secret or "", request, inner)
-        if credential is None or not same(self._bare(sent), expected):
-            raise Refused("unauthorized", "The signature is not that of a known key over this request.")
+        if credential is None:
+            raise Refused("unauthorized", f"The signing key is {'not known' if key else 'missing'}.")
+        if self._timestamp is not None and not inner["timestamp"]:
+            raise timeless()
+        if not same(self._bare(sent), expected):
+            raise Refused("unauthorized", "The signature is not that of this key over this request.")
         if self._timestamp is not None:
             self._in_time(turn, signed_ms, inner)
         if self._nonce is not None:
@@ -161,8 +169,7 @@ class Signed:
 
     def _in_time(self, turn: Turn, signed_ms: int | None, inner: LiveScope) -> None:
         if signed_ms is None:
-            legal = "seconds or milliseconds since 1970, ISO 8601, or an HTTP date"
-            raise Refused("unauthorized", f"The request does not say when it was signed; the time is {legal}.")
+            raise timeless()
         now_ms = turn.shown_ms(turn.now_ms)  # a client can only go by the clock that it sees
         if abs(now_ms - signed_ms) > self._model.window:
             times = f"it was signed at {iso(signed_ms)} and it is {iso(now_ms)}"
@@ -178,6 +185,12 @@ class Signed:
             raise Refused("unauthorized", "The request's nonce has come before.")
         until_ms = (now_ms if signed_ms is None else signed_ms) + self._model.window
         turn.keep(name, until_ms, turn.now_ms + until_ms - now_ms)
+
+
+def timeless() -> Refused:
+    """Why a signed request without a time is refused."""
+    legal = "seconds or milliseconds since 1970, ISO 8601, or an HTTP date"
+    return Refused("unauthorized", f"The request does not say when it was signed; the time is {legal}.")
 
 
 class Exact:

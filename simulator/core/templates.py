@@ -144,7 +144,9 @@ def _watched(run: Fn, text: str, place: Place) -> Fn:
         except (BadBody, Behind, NotLoaded, TemplateError):
             raise
         except Exception as error:
-            raise TemplateError(where, f"{text.strip()[:200]} failed: {str(error) or type(error).__name__}") from error
+            why = str(error) or type(error).__name__
+            hint = "; a field that is used here is absent: write it with `| default(…)`" if "'Omit'" in why else ""
+            raise TemplateError(where, f"{text.strip()[:200]} failed: {why}{hint}") from error
 
     return watched
 

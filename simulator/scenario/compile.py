@@ -10,7 +10,7 @@ from simulator.core.faults import compile_faults, details_of
 from simulator.core.idempotency import AnswerModel, compile_idempotency
 from simulator.core.limits import compile_limits
 from simulator.core.operations import Operation, compile_operation
-from simulator.core.places import Place
+from simulator.core.places import Place, listed
 from simulator.core.refusals import compile_errors
 from simulator.core.resources import Resource, compile_resource, request_names
 from simulator.core.service import Service
@@ -60,6 +60,7 @@ def _endpoint(endpoint: Endpoint) -> Operation:
 
 
 def _scheme_names(scenario: Scenario, place: Place) -> None:
+    given = _granted(scenario)
     for name, variants in scenario.operations.items():
         for index, variant in enumerate(variants):
             spot = place / "operations" / name / index
@@ -69,6 +70,27 @@ def _scheme_names(scenario: Scenario, place: Place) -> None:
             if variant.scopes and (not scenario.auth or variant.auth == []):
                 why = "this operation is public" if scenario.auth else "the scenario has no `auth`"
                 (spot / "scopes").complain(f"scopes belong to credentials, and {why}; take them out", at_key=True)
+            elif given is not None:
+                for number, scope in enumerate(variant.scopes):
+                    if scope not in given:
+                        (spot / "scopes" / number).warn(
+                            f"no credential has the scope {scope!r}, so this is refused for ever; there is "
+                            f"{listed(given) or 'none'}"
+                        )
+
+
+def _granted(scenario: Scenario) -> list[str] | None:
+    """All scopes that some credential has; None where one has them all."""
+    given: list[str] = []
+    for scheme in scenario.auth.values():
+        kinds = (scheme.api_key and scheme.api_key.keys, scheme.basic and scheme.basic.users)
+        more = (scheme.bearer and scheme.bearer.tokens, scheme.oauth2 and scheme.oauth2.clients)
+        for credentials in (*kinds, *more, scheme.hmac and scheme.hmac.keys):
+            for credential in (credentials or {}).values():
+                if credential.scopes is None:
+                    return None
+                given.extend(credential.scopes)
+    return list(dict.fromkeys(given))
 
 
 def _steps(scenario: Scenario) -> list[VerbModel]:

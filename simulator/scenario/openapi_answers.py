@@ -48,14 +48,14 @@ VIOLATIONS = {
     },
 }
 BY_KIND = {  # members that some kinds bring, beside those that every error has
-    "contract": {"errors": Shape(VIOLATIONS)},
+    "contract": {"errors": Shape(VIOLATIONS), "param": Shape({"type": "string"}, True)},
     "wrong_state": {"state": TEXT},
     "rate_limited": {"violated-policies": Shape({"type": "array", "items": {"type": "string"}}, True)},
     "scenario_failed": {"where": Shape({"type": "string"}, True)},
 }
 ALWAYS = ("invalid", "too_large", "unsupported_media_type", "scenario_failed", "unavailable")
 WRITES = ("update", "delete", "signal")
-HIDDEN = ("kind", "status", "title", "detail", "message", "request_id")  # of a problem: no extensions
+HIDDEN = ("kind", "status", "title", "detail", "message", "request_id", "param")  # of a problem: no extensions
 
 
 class Header(NamedTuple):
