@@ -84,9 +84,8 @@ class HmacModel(BaseModel):
     @model_validator(mode="after")
     def _fits_together(self) -> HmacModel:
         if "window" in self.model_fields_set and self.timestamp is None and self.nonce is None:
-            raise wrong_at(
-                "window", "without a timestamp or a nonce nothing has a window; write timestamp: \"{{ headers['X-Timestamp'] }}\""
-            )
+            what = "without a timestamp or a nonce nothing has a window"
+            raise wrong_at("window", f"{what}; write timestamp: \"{{{{ headers['X-Timestamp'] }}}}\"")
         if self.key is None and len(self.keys) > 1:
             raise wrong_at(
                 "keys", "with several keys a request must say which; write key: \"{{ headers['X-Key-Id'] }}\""

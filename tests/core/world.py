@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import orjson
 
+from simulator.core.clock import ClockSettings
 from simulator.core.engine import Decision, Engine
 from simulator.core.events import EventEmitted, TransitionApplied
 from simulator.core.records import (
@@ -142,7 +143,8 @@ class World:
     ) -> None:
         mounts = ["/"] if len(documents) == 1 else [None] * len(documents)
         self.services = [compiled(each, seed, mount) for each, mount in zip(documents, mounts, strict=True)]
-        self.engine = Engine(self.services)
+        settings = next((each.clock for each in self.services if each.clock is not None), ClockSettings())
+        self.engine = Engine(self.services, settings.skew(now_ms))
         self.look = Look(shy=shy)
         self.look.declared = {kind: names for each in self.services for kind, names in each.scanned().items()}
         self.now_ms = now_ms
