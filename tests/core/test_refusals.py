@@ -6,6 +6,7 @@ import json
 from http import HTTPStatus
 from typing import Any
 
+import jsonschema_rs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -188,3 +189,25 @@ def test_errors_that_cannot_be_are_refused(written: dict[str, Any]) -> None:
 
 def test_a_refusal_is_its_sentence() -> None:
     assert str(Refused("invalid", "No.")) == "No."
+
+
+RFC_9457 = {  # its appendix A, the JSON Schema of problem details; `required` is what we promise
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "type": "object",
+    "properties": {
+        "type": {"type": "string", "format": "uri-reference"},
+        "title": {"type": "string"},
+        "status": {"type": "integer", "minimum": 100, "maximum": 599},
+        "detail": {"type": "string"},
+        "instance": {"type": "string", "format": "uri-reference"},
+    },
+    "required": ["type", "title", "status", "detail"],
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_problem_is_one_by_the_schema_of_its_rfc(kind: str) -> None:
+    problems = jsonschema_rs.Draft202012Validator(RFC_9457, validate_formats=True)
+    reply = refused({}, kind)
+    problems.validate(json.loads(reply.body))
+    assert json.loads(reply.body)["status"] == reply.status
