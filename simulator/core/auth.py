@@ -287,21 +287,20 @@ class Auth:
         if schemes:
             raise self._nobody(schemes)
 
-    def withdraw(self, turn: Turn, how: Literal["expire", "revoke"], *, quietly: bool = False) -> None:
+    def withdraw(self, turn: Turn, how: Literal["expire", "revoke"]) -> Refused | None:
         """Let the credential that came expire, or take it back with all that comes from the same grant.
 
-        Raises Refused, as for any such credential, unless quietly. Credentials of the scenario itself are good again
-        with the next request.
+        What comes back is the refusal of such a credential, None where none came. Those of the scenario itself are
+        good again with the next request.
         """
         name, text = turn.facts.get("scheme"), turn.facts.get("credential")
         scheme = self.schemes.get(name or "")
         if scheme is None or text is None:
-            return
+            return None
         if isinstance(scheme, OAuth):
             scheme.withdraw(turn, text, how)
-        if not quietly:
-            what = "has expired" if how == "expire" else "was revoked"
-            raise self._challenged(str(name), Refused("unauthorized", f"The access token {what}."))
+        what = "has expired" if how == "expire" else "was revoked"
+        return self._challenged(str(name), Refused("unauthorized", f"The access token {what}."))
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """What the schemes themselves answer."""

@@ -50,7 +50,7 @@ def past_key(record: Record) -> str:
 
 def past_of(before: Record | None, record: Record, kept_ms: int) -> Entry:
     """The entry that keeps what there was before this version."""
-    kept: dict[str, Any] = {"at": record.updated_ms}
+    kept: dict[str, Any] = {"at": record.updated_ms, "made": record.created_ms, "next": record.version}
     if before is not None:
         kept |= {name: getattr(before, name) for name in ("state", "fields", "updated_ms", "version")}
     return Entry(past_key(record), kept, record.updated_ms + kept_ms)
@@ -58,8 +58,12 @@ def past_of(before: Record | None, record: Record, kept_ms: int) -> Entry:
 
 def seen(record: Record, kept: Any, now_ms: int, lag_ms: int, *, hides: bool, stale: bool) -> Record | None:
     """The record as a late look sees it; None where it sees none. `kept` is the value of the past's entry."""
-    if kept is None or not (stale or now_ms < kept["at"] + lag_ms):
+    if hides and now_ms < record.created_ms + lag_ms:
+        return None
+    if kept is None or (kept["made"], kept["next"]) != (record.created_ms, record.version):
+        return record  # nothing is kept of this one; another may have had its id
+    if not (stale or now_ms < kept["at"] + lag_ms):
         return record
     if "version" not in kept:
-        return None if hides or stale else record
+        return None if stale else record
     return record._replace(**{name: kept[name] for name in ("state", "fields", "updated_ms", "version")})

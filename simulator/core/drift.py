@@ -6,6 +6,7 @@ nothing to spoil; the status stays.
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
 from http import HTTPStatus
@@ -169,7 +170,8 @@ def _changed(make: Callable[[Any], Any]) -> Change:
 
 
 def _always(value: Any) -> Callable[[Any], Any]:
-    return lambda _: value
+    """The value, its own copy each time: a later drift may change what is in it."""
+    return lambda _: copy.deepcopy(value)
 
 
 def retyped(value: Any) -> Any:
@@ -196,6 +198,7 @@ def _add(document: Any, path: list[str], value: Value, scope: LiveScope) -> None
     made = value.of(scope)
     if made is OMIT:
         return
+    made = copy.deepcopy(made) if value.constant else made
     for holder in _values(document, path[:-1]):
         if isinstance(holder, dict) and path[-1] != "*":
             holder[path[-1]] = made

@@ -41,9 +41,7 @@ def hidden_body(body: str, digest: Digest, names: Collection[str] = FORM_SECRETS
         name, between, value, end = match.groups()
         return f'"{name}"{between}"{digest(value)}{end}' if name in names else match[0]
 
-    if body.lstrip().startswith(("{", "[")):
-        return JSON_PAIR.sub(one, body)
-    return _pairs(body, names, digest, unquote_plus)
+    return _pairs(JSON_PAIR.sub(one, body), names, digest, unquote_plus)  # whatever it says that it is
 
 
 def _pairs(text: str, names: Collection[str], digest: Digest, read: Callable[[str], str]) -> str:

@@ -56,8 +56,8 @@ class FaultsDesk(Desk):
 
     async def change_fault(self, request: Request) -> Response:
         """Change one, or switch it: `{"enabled": false}`."""
-        sandbox, service, models, index = _named(request)
         changes = await self._document(request)
+        sandbox, service, models, index = _named(request)
         model = _model(_merged(_plain(models[index]), changes))
         await sandbox.misbehave(service, [*models[:index], model, *models[index + 1 :]])
         return answer(await _told(sandbox, service, model))

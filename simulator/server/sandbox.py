@@ -13,10 +13,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
+from pydantic import ValidationError
+
 from simulator.core.clock import Clock, ClockSettings, pace, started
 from simulator.core.engine import Engine
 from simulator.core.events import BootStarted, ClockMoved, ControlChanged, TransitionFailed
-from simulator.core.faults import FaultModel, compile_faults
+from simulator.core.faults import FAULTS_MAX, FaultModel, compile_faults
 from simulator.core.places import Marks, Place
 from simulator.core.records import Behind, Changes, Entry, Held, Look, NotLoaded, Record, Scan
 from simulator.core.resources import ONLY_STATE, ResourceModel, request_names
@@ -84,13 +86,16 @@ class Sandbox:
         """Play these scenarios from now on. Open exchanges finish with what they began with. Raises OperatorError."""
         mounts = mounts_of(drafts, self._mounts)
         services = services_of(drafts, seed, self.machine.seed(), mounts)
+        before = {name: draft.data.get("faults") for name, draft in self.drafts.items()}
         self.drafts = {draft.name: draft for draft in drafts}
         self.seed = seed
         self._mounts = mounts
         self.engine = Engine(services, self.engine.skew)
+        for draft in drafts:
+            if draft.name in self._faults and draft.data.get("faults") != before.get(draft.name):
+                del self._faults[draft.name]  # the new document says what misbehaves now
         for name, models in [*self._faults.items()]:
-            if name in self.engine.services:
-                self._use_faults(name, models)
+            self._keep_faults(name, models)
         self.space.declare({kind: fields for service in services for kind, fields in service.scanned().items()})
 
     def seeds(self) -> dict[str, int]:
@@ -169,7 +174,19 @@ class Sandbox:
         await self.write(Changes(entries=(Entry("faults", kept),)))
         self.note("faults", f"{service}: {', '.join(model.name for model in models if model.enabled)}")
 
+    def _keep_faults(self, service: str, faults: list[Any]) -> None:
+        """Take up faults that were given while it ran; where they do not fit any more, the scenario's own stand."""
+        if service not in self.engine.services:
+            return
+        try:
+            self._use_faults(service, [FaultModel.model_validate(each) for each in faults])
+        except (OperatorError, ValidationError) as error:
+            self._faults.pop(service, None)
+            LOG.warning("the faults that %s was given while it ran are dropped: %s", service, error)
+
     def _use_faults(self, service: str, models: list[FaultModel]) -> None:
+        if len(models) > FAULTS_MAX:
+            raise OperatorError(f"there are {FAULTS_MAX} faults already; delete some first", 422)
         complaints: list[Complaint] = []
         names = [operation.name for operation in self.engine.services[service].operations]
         compiled = compile_faults(models, Place(Marks("fault"), complaints), request_names(), names)
@@ -268,11 +285,9 @@ class Sandbox:
             )
         faults: Any = await self.seen(lambda look: look.entry("faults"), view, 0)
         for name, documents in (faults or {}).items():
-            if name in self.engine.services:
-                self._use_faults(name, [FaultModel.model_validate(each) for each in documents])
+            self._keep_faults(name, documents)
         told: Any = await self.seen(lambda look: look.entry("skew"), view, 0)
-        wrong = settings if settings.plain_skew() else clock_of(self.drafts.values()) or settings
-        self.engine.skew = wrong.skew(self.now_ms()) if told is None else _skew(told)
+        self.engine.skew = self._first_skew() if told is None else _skew(told)
         if told is None:
             await self.mislead(self.engine.skew)
         digest = "+".join(draft.digest for draft in self.drafts.values())
@@ -284,6 +299,12 @@ class Sandbox:
             await self.save_clock()
         self.pulse.arm(anew=True)
 
+    def _first_skew(self) -> Skew:
+        """How wrong the clock is in the beginning; whoever chooses a pace by a flag leaves that to the scenario."""
+        given = self.clock_settings or ClockSettings()
+        wrong = given if given.plain_skew() else clock_of(self.drafts.values()) or given
+        return wrong.skew(self.now_ms())
+
     async def reset(self) -> None:
         """As it was in the beginning: no records, no journal, the clock at its start."""
         async with self.pulse.paused():
@@ -293,7 +314,7 @@ class Sandbox:
             self._faults.clear()
             self.engine.faults.clear()
             self.clock = started(self.clock_settings or ClockSettings(), self.machine.wall_ms())
-            self.engine.skew = (self.clock_settings or ClockSettings()).skew(self.now_ms())
+            self.engine.skew = self._first_skew()
             self.note("reset", "")
         clock = () if self.clock.mode == "real" else (saved(self.clock),)
         entries = (*self.remembered.values(), *clock, _kept_skew(self.engine.skew))

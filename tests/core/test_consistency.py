@@ -94,3 +94,26 @@ def test_without_consistency_nothing_of_the_past_is_kept() -> None:
     here.send("POST", "/jobs", {"n": 1})
     here.send("PATCH", "/jobs/j_1", {"n": 2})
     assert here.look.entries == {}
+
+
+def test_a_new_record_stays_hidden_whatever_happens_to_it_meanwhile() -> None:
+    here = world({"lag": "1m"})
+    here.send("POST", "/jobs", {"n": 1})
+    here.advance(20_000)
+    assert here.record("shop.job", "j_1").state == "DONE"
+    assert here.send("GET", "/jobs/j_1").status == 404
+
+
+def test_the_past_of_a_record_that_is_gone_is_not_that_of_another() -> None:
+    fault = {"name": "late", "operation": "GET /jobs/{id}", "stale": True}
+    fixed = {"POST /jobs": {"create": "job", "id": "same"}, "DELETE /jobs/{id}": {"delete": "job"}}
+    here = world(faults=[fault], operations={**OPERATIONS, **fixed})
+    for n, path in ((1, "PATCH"), (2, "DELETE")):
+        if n == 1:
+            here.send("POST", "/jobs", {"n": "first"})
+        here.send(path, "/jobs/same", {"n": "secret"})
+    past = dict(here.look.entries)
+    here.move(1_000)
+    here.send("POST", "/jobs", {"n": "second"})
+    here.look.entries = past
+    assert here.send("GET", "/jobs/same").json["n"] == "second"

@@ -17,6 +17,7 @@ from simulator.core.omit import OMIT
 from simulator.core.places import nowhere
 from simulator.core.replies import Reply
 from tests.core.compiled import JSON, NAMES, scope
+from tests.core.world import World
 
 TYPE = ((b"content-type", b"application/json"), (b"X-Kept", b"1"))
 BODY: TypeAdapter[Any] = TypeAdapter(Body)
@@ -226,3 +227,14 @@ def test_a_drift_that_means_nothing_is_told(drift: dict[str, Any], why: str) -> 
     with pytest.raises(ValidationError) as caught:
         DriftModel.model_validate(drift)
     assert why in str(caught.value)
+
+
+def test_what_one_request_brought_is_not_in_the_next_reply() -> None:
+    drift = {
+        "enum": {"meta": {"a": 1}},
+        "add": {"meta.who": "{{ query.who }}", "more": {"b": 2}, "more.x": "{{ query.who }}"},
+    }
+    fault = {"name": "f", "body": {"drift": drift}}
+    here = World({"faults": [fault], "operations": {"GET /m": {"reply": {"body": {"meta": {}}}}}})
+    assert here.send("GET", "/m?who=alice").json == {"meta": {"a": 1, "who": "alice"}, "more": {"b": 2, "x": "alice"}}
+    assert here.send("GET", "/m").json == {"meta": {"a": 1}, "more": {"b": 2}}

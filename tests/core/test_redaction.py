@@ -45,3 +45,7 @@ def test_json_gives_nothing_away_even_cut_off() -> None:
 
 def test_cookies_go_by_their_names() -> None:
     assert hidden_cookies("a=1; session=abc; b=2", {"session"}, digest) == "a=1; session=<3>; b=2"
+
+
+def test_a_form_that_looks_like_json_gives_nothing_away() -> None:
+    assert hidden_body("{=1&client_secret=s1", digest) == "{=1&client_secret=<2>"

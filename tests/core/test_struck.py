@@ -75,3 +75,25 @@ def test_an_endpoint_of_the_schemes_can_be_struck_too() -> None:
     oauth = {"oauth2": {"clients": {"demo": {"secret": "s"}}}}
     here = world({"operation": "POST /oauth/token", "error": {"status": 500}}, auth={"o": oauth})
     assert here.send("POST", "/oauth/token", raw=b"grant_type=client_credentials").status == 500
+
+
+def test_a_token_is_taken_back_even_where_the_connection_ends() -> None:
+    oauth = {"oauth2": {"clients": {"demo": {"secret": "s"}}}}
+    fault = {"operation": "POST /orders", "tokens": "revoke", "connection": "reset", "when": {"requests": 1}}
+    here = world(fault, auth={"o": oauth})
+    form = b"grant_type=client_credentials&client_id=demo&client_secret=s"
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    token = here.send("POST", "/oauth/token", raw=form, headers=kind).json["access_token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    assert [here.send("POST", "/orders", {}, headers=headers).status for _ in range(2)] == [0, 401]
+
+
+def test_a_token_is_taken_back_behind_the_reply() -> None:
+    oauth = {"oauth2": {"clients": {"demo": {"secret": "s"}}}}
+    fault = {"operation": "POST /orders", "at": "reply", "tokens": "expire", "when": {"requests": 1}}
+    here = world(fault, auth={"o": oauth})
+    form = b"grant_type=client_credentials&client_id=demo&client_secret=s"
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    token = here.send("POST", "/oauth/token", raw=form, headers=kind).json["access_token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    assert [here.send("POST", "/orders", {}, headers=headers).status for _ in range(2)] == [201, 401]

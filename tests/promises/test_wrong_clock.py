@@ -82,3 +82,10 @@ async def test_a_leap_by_a_fault_outlives_a_restart_and_ends_with_a_reset() -> N
         assert date_s(await client.get("/jobs/j")) == -300
         await client.post("/_simulator/reset")
         assert date_s(await client.get("/jobs/j")) == 0
+
+
+async def test_a_pace_from_a_flag_leaves_the_scenarios_errors_also_after_a_reset() -> None:
+    async with started(service("offset: -1h"), clock="manual") as app, inside(app) as client:
+        before = date_s(await client.get("/jobs/j"))
+        await client.post("/_simulator/reset")
+        assert (before, date_s(await client.get("/jobs/j"))) == (-3600, -3600)

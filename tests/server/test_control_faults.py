@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from simulator.core.faults import FAULTS_MAX
 from simulator.stores.memory import MemoryStore
 from tests.live import draft, inside, started
 from tests.server.asking import AT, WRONG, is_problem
@@ -96,3 +97,36 @@ async def test_a_wrong_fault_is_a_problem_and_changes_nothing(
 
 async def test_what_is_no_json_is_a_problem(client: httpx.AsyncClient) -> None:
     is_problem(await client.post(f"{AT}/faults", content=b"{"), 400, "Bad Request", "not JSON")
+
+
+async def test_faults_that_do_not_fit_any_more_are_dropped_and_the_service_starts(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store, renamed = MemoryStore(), FILE.replace("GET /a", "GET /c")
+    async with started(draft(FILE), store=store) as app, inside(app) as client:
+        await client.post(f"{AT}/faults", json=LOST)
+    async with started(draft(renamed), store=store) as app, inside(app) as client:
+        assert (await client.get("/c")).status_code == 200
+        assert [each["name"] for each in (await client.get(f"{AT}/faults")).json()["faults"]] == ["late"]
+    assert "no operation 'GET /a'" in caplog.text
+
+
+async def test_a_new_document_that_says_other_faults_is_believed() -> None:
+    async with started(draft(FILE)) as app, inside(app) as client:
+        await client.post(f"{AT}/faults", json=LOST)
+        await client.put(f"{AT}/scenarios/shop", content=FILE.replace("name: late", "name: newest"))
+        assert [each["name"] for each in (await client.get(f"{AT}/faults")).json()["faults"]] == ["newest"]
+
+
+async def test_a_document_without_the_operation_of_a_fault_is_played_without_that_fault() -> None:
+    async with started(draft(FILE)) as app, inside(app) as client:
+        await client.post(f"{AT}/faults", json=LOST)
+        put = await client.put(f"{AT}/scenarios/shop", content=FILE.replace("GET /a", "GET /c"))
+        assert put.status_code == 200
+        assert (await client.get("/c")).status_code == 200
+
+
+async def test_there_are_only_so_many(client: httpx.AsyncClient) -> None:
+    for number in range(FAULTS_MAX):
+        await client.post(f"{AT}/faults", json={"name": f"f{number}", "delay": "1ms", "enabled": False})
+    is_problem(await client.post(f"{AT}/faults", json={"name": "x", "delay": "1ms"}), 422, WRONG, "500 faults")
